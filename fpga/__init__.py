@@ -1,0 +1,1 @@
+"""Implementation with the embedded open tools."""

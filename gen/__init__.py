@@ -1,0 +1,1 @@
+"""Verilog, configuration files, estimates and data."""

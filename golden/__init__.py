@@ -1,0 +1,1 @@
+"""The specification: parameter objects, the bit-exact integer model, float references."""

@@ -1,0 +1,1 @@
+"""Amaranth components; each has a golden model of the same name."""

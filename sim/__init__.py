@@ -1,0 +1,1 @@
+"""cocotb benches, stream agents, scoreboard and simulator runner."""
