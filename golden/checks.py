@@ -90,4 +90,5 @@ def signed_range(width: int) -> tuple[int, int]:
 
 def signed_width(low: int, high: int) -> int:
     """Bits of the narrowest ``signed(width)`` that holds every value in [low, high]."""
-    return max(int(high).bit_length(), int(-low - 1).bit_length() if low < 0 else 0) + 1
+    low, high = int(low), int(high)  # NumPy integers would wrap
+    return max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
