@@ -6,12 +6,19 @@ generator state of the hardware equals the one here after every sample.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import loss, trainer_state
 from .checks import DataError, integer, integer_array
-from .lfsr import Lfsr16
+from .lfsr import Lfsr16, advance
+from .precision_controller import PrecisionController
+from .sample_store import SampleStore, shift_generator
 from .trainer_config import TrainerConfig
+from .update_rules import counter_step, ema_dst_step
+from .xorshift import GROUP_LANES, Xorshift32, lane_word
 
 __all__ = ["Trainer", "TrainerConfig"]
 
@@ -20,6 +27,7 @@ Sums = NDArray[np.int64]
 
 INITIAL_TRITS = (-1, 0, 1, 0)
 INITIAL_STEPS = 3
+CONTROLLER_SEED = 0x3C00
 
 
 class Trainer:
@@ -29,16 +37,22 @@ class Trainer:
     ----------
     config : TrainerConfig
     seed : int
-        Seeds the generator that initialises the weights and then draws the update gate.
+        0 … 2^32 − 1. Seeds the generator that initialises the weights and then draws the update
+        gate; the generator of image shifts with (seed XOR 0x5A5A) mod 2^16; that of ``ema_dst``;
+        and the precision controller of layer l's errors with (seed XOR (0x3C00 + l)) mod 2^16.
 
     Attributes
     ----------
     weights : list of int8 array [n_out, n_in]
         Trits, one array a layer.
     counters : list of int8 array [n_out, n_in]
-        Saturating counters, −Q … Q (int16 where F is 9).
-    lfsr_state : int
-        State of the generator.
+        Saturating counters, −Q … Q (int16 where F is 9); averages with rule ``ema_dst``.
+    lfsr, shift_lfsr, xorshift
+        The generators; ``state`` of each is what the hardware shows and loads.
+    controllers : list of PrecisionController
+        One a layer with loss ``squared_hinge``, else empty.
+    epochs_finished : int
+        Position in ``config.schedule``.
     samples_seen, samples_active : int
         Samples trained on, and those whose margin was not yet met.
     correct : int
@@ -47,22 +61,37 @@ class Trainer:
         Groups of lanes that drew a gate, and those whose gate was open.
     sign_flips : int
         Weight steps: every change of a weight, one of ±1.
+    resting : int
+        Products w·x of the forward pass that were zero, of n_out·n_in a layer.
     """
 
     def __init__(self, config: TrainerConfig, seed: int = 1) -> None:
         self.config = config
         self.lfsr = Lfsr16(seed)
+        self.shift_lfsr = shift_generator(seed)
+        self.xorshift = Xorshift32(seed)
         self.weights = [self._initial_weights(shape) for shape in config.shapes]
         self.counters = [
-            np.zeros(shape, np.int8 if config.counter_limit(l) < 128 else np.int16)
+            np.zeros(shape, np.int8 if config.momentum_width(l) <= 8 else np.int16)
             for l, shape in enumerate(config.shapes)
         ]
+        self.controllers = [
+            PrecisionController(
+                config.controller_parameters(l), (seed ^ (CONTROLLER_SEED + l)) & 0xFFFF
+            )
+            for l in range(config.layer_count)
+            if config.loss == "squared_hinge"
+        ]
+        self.epochs_finished = 0
         self.samples_seen = 0
         self.samples_active = 0
         self.correct = 0
         self.groups_drawn = 0
         self.groups_written = 0
         self.sign_flips = 0
+        self.resting = 0
+        self._rules = [config.update_parameters(l) for l in range(config.layer_count)]
+        self._apply_schedule()
 
     @property
     def lfsr_state(self) -> int:
@@ -75,8 +104,24 @@ class Trainer:
         """
         trits, classes = self.check_samples(x, labels)
         for _ in range(integer("epochs", epochs, 0, 2**31 - 1)):
-            for sample, label in zip(trits, classes, strict=True):
-                self.train_sample(sample, int(label))
+            self.train_epoch(trits, classes)
+            self._finish_epoch()
+        return self
+
+    def fit_store(self, store: SampleStore, epochs: int = 1, *, shift: bool = False) -> Trainer:
+        """Train on a sample store, in order, ``epochs`` times.
+
+        With ``shift`` every image moves at random by −1, 0 or +1 pixel each way, each time anew.
+
+        Raises DataError where the samples do not fit the network and ParameterError where images
+        cannot be shifted, before anything changes.
+        """
+        trits, classes = self.check_samples(store.epoch(), store.labels)
+        if shift:
+            store.moved(0, 0)
+        for _ in range(integer("epochs", epochs, 0, 2**31 - 1)):
+            self.train_epoch(store.epoch(self.shift_lfsr) if shift else trits, classes)
+            self._finish_epoch()
         return self
 
     def predict(self, x: ArrayLike) -> NDArray[np.int64]:
@@ -86,6 +131,19 @@ class Trainer:
             z = h.astype(np.int64) @ self.weights[l].T.astype(np.int64) - self.config.of("offset", l)
             h = self.activate(l, z)
         return np.argmax(z, axis=-1)
+
+    def state(self) -> dict[str, NDArray]:
+        """Everything that training changes, as arrays to save. To be taken between epochs."""
+        return trainer_state.export(self)
+
+    def load_state(self, state: Mapping[str, ArrayLike]) -> None:
+        """Take over what ``state`` of a trainer of the same configuration returned.
+
+        Training goes on to the same bits. Raises DataError for arrays that are missing, unknown, of
+        another shape or out of range, before anything changes.
+        """
+        trainer_state.load(self, state)
+        self._apply_schedule()
 
     def check_trits(self, x: ArrayLike) -> Trits:
         """``x`` as trits of the network's input shape; raises DataError otherwise."""
@@ -111,11 +169,18 @@ class Trainer:
             activations.append(self.activate(l, z))
         return activations[:-1], sums
 
+    def train_epoch(self, samples: Trits, labels: NDArray[np.int64]) -> None:
+        """Train on checked samples, once and in order."""
+        for sample, label in zip(samples, labels, strict=True):
+            self.train_sample(sample, int(label))
+
     def train_sample(self, sample: Trits, label: int) -> bool:
         """Train on one sample; True when it was active (its margin not yet met)."""
         activations, sums = self.forward(sample)
         self.samples_seen += 1
         self.correct += int(np.argmax(sums[-1])) == label
+        for w, h in zip(self.weights, activations, strict=True):
+            self.resting += w.size - int(np.count_nonzero(w[:, h != 0]))
         error = self.output_error(sums[-1], label)
         if error is None:
             return False
@@ -127,58 +192,93 @@ class Trainer:
                 error = below
         return True
 
-    def output_error(self, y: Sums, label: int) -> Trits | None:
-        """Crammer–Singer hinge: +1 at the label, −1 at its strongest rival; None once M is met."""
-        others = y.copy()
-        others[label] = np.iinfo(np.int64).min
-        rival = int(np.argmax(others))
-        if y[label] - y[rival] >= self.config.margin:
-            return None
-        error = np.zeros(len(y), np.int8)
-        error[label], error[rival] = 1, -1
-        return error
+    def output_error(self, y: Sums, label: int) -> Sums | None:
+        """Errors of the last layer's units, quantised where they are not trits; None if done."""
+        error = getattr(loss, self.config.loss)(y, label, self.margin)
+        return None if error is None else self.quantize(self.config.layer_count - 1, error)
 
-    def error_below(self, layer: int, error: Trits, z: Sums) -> Trits:
-        """Errors of the units below ``layer``: sign(Wᵀd), gated by confidence and window."""
+    def error_below(self, layer: int, error: Sums, z: Sums) -> Sums:
+        """Errors of the units below ``layer``: Wᵀd where confidence and window allow, else 0.
+
+        Of the sums that pass, the sign; or the sum quantised, unit 0 first. Zeros do not touch the
+        controller, so closed units might as well not be there.
+        """
         delta = error.astype(np.int64) @ self.weights[layer].astype(np.int64)
         below = layer - 1
         confident = np.abs(delta) > self.config.of("confidence", below)
         distance = np.abs(np.abs(z) - self.config.of("threshold", below))
         open_window = distance <= self.config.of("window", below)
-        return (np.sign(delta) * (confident & open_window)).astype(np.int8)
+        return self.quantize(below, delta * (confident & open_window))
 
-    def update(self, layer: int, error: Trits, x: Trits) -> None:
+    def quantize(self, layer: int, error: Sums) -> Sums:
+        """Errors as they travel: signs, or what the layer's precision controller makes of them."""
+        if not self.controllers:
+            return np.sign(error)
+        return self.controllers[layer].quantize(error)
+
+    def update(self, layer: int, error: Sums, x: Trits) -> None:
         """Update the rows whose error is not zero, group by group, where the gate is open."""
         group = self.config.rng_group
         for row in np.flatnonzero(error):
             gradient = int(error[row]) * x.astype(np.int64)
             for start in range(0, len(x), group):
-                if self.gate_is_open():
+                if self.gate_is_open(layer):
                     self.step_group(layer, int(row), slice(start, start + group), gradient)
 
-    def gate_is_open(self) -> bool:
+    def gate_is_open(self, layer: int) -> bool:
         """Draw s + 1 steps; the gate rests where any of the low s bits of the last state is set."""
         self.groups_drawn += 1
-        for _ in range(self.config.gate_shift + 1):
-            state = self.lfsr.step()
-        return state & ((1 << self.config.gate_shift) - 1) == 0
+        shift = self.gate_shift[layer]
+        self.lfsr.state = advance(self.lfsr.state, shift + 1)
+        return self.lfsr.state & ((1 << shift) - 1) == 0
 
     def step_group(self, layer: int, row: int, lanes: slice, gradient: Sums) -> None:
-        """Rule ``counter``: a counter that passes ±Q steps its weight and starts again at zero."""
+        """Step the weights of an open group by the sign of each gradient above α."""
         self.groups_written += 1
-        limit = self.config.counter_limit(layer)
-        weight = self.weights[layer][row, lanes].astype(np.int64)
-        total = self.counters[layer][row, lanes] + gradient[lanes]
-        stepped = np.clip(weight + np.sign(total) * (np.abs(total) > limit), -1, 1)
-        changed = stepped != weight
-        self.weights[layer][row, lanes] = stepped
-        self.counters[layer][row, lanes] = np.where(changed, 0, np.clip(total, -limit, limit))
-        self.sign_flips += int(changed.sum())
+        weight = self.weights[layer][row, lanes]
+        counter = self.counters[layer][row, lanes]
+        g = gradient[lanes]
+        trit = np.sign(g) * (np.abs(g) > self.config.of("gradient_confidence", layer))
+        if self.config.rule == "counter":
+            limit = self.config.counter_limit(layer)
+            new_counter, new_weight = counter_step(trit, counter, weight, limit)
+        else:
+            new_counter, new_weight = ema_dst_step(
+                trit,
+                counter,
+                weight,
+                self.draw_words(len(g)),
+                parameters=self._rules[layer],
+                shift=self.probability_shift,
+            )
+        self.sign_flips += int((new_weight != weight).sum())
+        weight[:] = new_weight
+        counter[:] = new_counter
+
+    def draw_words(self, count: int) -> NDArray[np.int64]:
+        """Words of the ``count`` lanes of a group: 32 lanes share a step, each its own rotation."""
+        words: list[int] = []
+        for start in range(0, count, GROUP_LANES):
+            word = self.xorshift.step()
+            words += [lane_word(word, i) for i in range(min(GROUP_LANES, count - start))]
+        return np.array(words, np.int64)
+
+    def _finish_epoch(self) -> None:
+        """Controllers begin a new window, so that a checkpoint needs none of its counts."""
+        for controller in self.controllers:
+            controller.load(controller.state)
+        self.epochs_finished += 1
+        self._apply_schedule()
+
+    def _apply_schedule(self) -> None:
+        settings = self.config.settings(self.epochs_finished)
+        self.margin: int = settings["margin"]
+        self.gate_shift: tuple[int, ...] = settings["gate_shift"]
+        self.probability_shift: int = settings["probability_shift"]
 
     def _initial_weights(self, shape: tuple[int, int]) -> Trits:
         weights = np.empty(shape, np.int8)
         for index in np.ndindex(shape):
-            for _ in range(INITIAL_STEPS):
-                state = self.lfsr.step()
-            weights[index] = INITIAL_TRITS[state % 4]
+            self.lfsr.state = advance(self.lfsr.state, INITIAL_STEPS)
+            weights[index] = INITIAL_TRITS[self.lfsr.state % 4]
         return weights

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import cocotb
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import Event, RisingEdge
 
 Pattern = Callable[[], bool]
 
@@ -51,6 +51,7 @@ class Source:
         self.queue: deque[int] = deque()
         self.sent: list[int] = []
         self.cycles: list[int] = []
+        self._queued = Event()
         self.valid.value = 0
         self.payload.value = 0
         self.task = cocotb.start_soon(self._drive())
@@ -58,6 +59,7 @@ class Source:
     def send(self, payloads: Iterable[int]) -> None:
         """Queue payloads; they are offered in order."""
         self.queue.extend(payloads)
+        self._queued.set()
 
     @property
     def busy(self) -> bool:
@@ -74,6 +76,11 @@ class Source:
         edge = RisingEdge(self.testbench.clk)
         offered = False
         while True:
+            if not self.queue:
+                # Nothing to do until there is: the simulator runs on without a wake-up a cycle.
+                self._queued.clear()
+                await self._queued.wait()
+                await edge
             if not offered and self.queue and not self.idle():
                 self.payload.value = self.queue[0]
                 self.valid.value = 1
@@ -83,9 +90,6 @@ class Source:
                 self.sent.append(self.queue.popleft())
                 self.cycles.append(self.testbench.cycle)
                 offered = False
-                if not self.queue:
-                    self.valid.value = 0
-                    continue
                 self.valid.value = 0
 
 
@@ -132,6 +136,10 @@ class Sink:
         while True:
             ready = not self.stall()
             self.ready.value = int(ready)
+            if self.stall is never and self.valid is not None:
+                # An idle stream that is never stalled needs no wake-up a cycle.
+                if not self._known(self.valid):
+                    await RisingEdge(self.valid)
             await edge
             valid = self.valid is None or self._known(self.valid)
             if waiting is not None:

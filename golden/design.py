@@ -1,0 +1,182 @@
+"""The one validated description of a design: its network and the hardware that trains it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .checks import ParameterError, boolean, choice, integer
+from .encoding import DIGIT_PLANES, check_planes
+from .ternary_dot import LANES_MAX, STRUCTURES, TECHS
+from .trainer_config import GATE_SHIFT_MAX, TrainerConfig
+
+ROWS_MAX = 16
+STORE_SAMPLES_MAX = 65535
+PIXEL_WIDTHS = (1, 2, 4, 8)
+IMAGE_SIDE_MAX = 256
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardwareConfig:
+    """How a network is laid out in hardware: speed and area, never the trained weights.
+
+    Parameters
+    ----------
+    lanes : int
+        P, 1 … 1024: trits of a weight word, multiplied in one cycle.
+    rows : int
+        R, 1 … 16: rows of weights read in parallel in the forward pass.
+    structure, tech : str
+        Structure of the dot product and the LUT it is mapped to (``golden.ternary_dot``).
+    counter_lanes : int
+        Lanes that one word of the counter memory covers, a divisor of ``lanes``; 0 stands for all
+        of them. Fewer make a narrower memory and a slower update.
+    single_port : bool
+        True where counters and samples must fit memories with one port (iCE40 SPRAM).
+    store_samples : int
+        1 … 65535 samples kept on chip.
+    pixel_width : int
+        1, 2, 4 or 8 bits of a stored pixel.
+    planes : sequence of (lo, hi)
+        Thresholds of the encoder (``golden.encoding``), each at most 2^pixel_width.
+    image : (height, width), optional
+        1 … 256 each, where pixels form an image that can be shifted.
+    gate_shift_max : int
+        0 … 8: the largest gate shift s that can be set while running.
+
+    Raises
+    ------
+    ParameterError
+        Names the field, the value and the legal range.
+    """
+
+    lanes: int = 64
+    rows: int = 1
+    structure: str = "balanced"
+    tech: str = "lut4"
+    counter_lanes: int = 0
+    single_port: bool = False
+    store_samples: int = 1
+    pixel_width: int = 4
+    planes: tuple[tuple[int, int], ...] = DIGIT_PLANES
+    image: tuple[int, int] | None = None
+    gate_shift_max: int = 3
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        integer("lanes", self.lanes, 1, LANES_MAX)
+        integer("rows", self.rows, 1, ROWS_MAX)
+        choice("structure", self.structure, STRUCTURES)
+        choice("tech", self.tech, TECHS)
+        put(self, "counter_lanes", integer("counter_lanes", self.counter_lanes, 0, self.lanes))
+        if self.counter_lanes == 0:
+            put(self, "counter_lanes", self.lanes)
+        if self.lanes % self.counter_lanes:
+            raise ParameterError(
+                f"counter_lanes must divide lanes ({self.lanes}), not {self.counter_lanes}"
+            )
+        boolean("single_port", self.single_port)
+        integer("store_samples", self.store_samples, 1, STORE_SAMPLES_MAX)
+        if integer("pixel_width", self.pixel_width, 1, 8) not in PIXEL_WIDTHS:
+            raise ParameterError(f"pixel_width must be 1, 2, 4 or 8, not {self.pixel_width}")
+        integer("gate_shift_max", self.gate_shift_max, 0, GATE_SHIFT_MAX)
+        put(self, "planes", check_planes(self.planes))
+        limit = 1 << self.pixel_width
+        for i, (_, hi) in enumerate(self.planes):
+            if hi > limit:
+                raise ParameterError(
+                    f"planes[{i}].hi must be at most 2^pixel_width ({limit}), not {hi}"
+                )
+        put(self, "image", check_image(self.image))
+
+
+def check_image(image: Sequence[int] | None) -> tuple[int, int] | None:
+    """``image`` as (height, width) or None; raises ParameterError for anything else."""
+    if image is None:
+        return None
+    if not isinstance(image, list | tuple) or len(image) != 2:
+        raise ParameterError(f"image must be a pair (height, width), not {image!r}")
+    height, width = (
+        integer(f"image[{i}]", side, 1, IMAGE_SIDE_MAX) for i, side in enumerate(image)
+    )
+    return height, width
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignConfig:
+    """A named design for a board: what every command of trisign is given.
+
+    Parameters
+    ----------
+    name : str
+        1 … 64 of a-z, 0-9, ``-`` and ``_``, starting with a letter or digit.
+    board : str
+        A board of ``trisign boards``.
+    description : str
+        One line for people.
+    network : TrainerConfig
+    hardware : HardwareConfig
+
+    Raises
+    ------
+    ParameterError
+        A field is out of range, or network and hardware do not fit each other.
+    """
+
+    name: str
+    board: str
+    description: str = ""
+    network: TrainerConfig = field(default_factory=TrainerConfig)
+    hardware: HardwareConfig = field(default_factory=HardwareConfig)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not NAME_PATTERN.fullmatch(self.name):
+            raise ParameterError(
+                "name must be 1 to 64 of a-z, 0-9, '-' and '_', starting with a letter or digit, "
+                f"not {self.name!r}"
+            )
+        for name in ("board", "description"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value.isprintable():
+                raise ParameterError(f"{name} must be one line of text, not {value!r}")
+        check_fit(self.network, self.hardware)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of a sample: the network's inputs divided by the planes."""
+        return self.network.layers[0] // len(self.hardware.planes)
+
+    @property
+    def classes(self) -> int:
+        """Units of the last layer."""
+        return self.network.layers[-1]
+
+
+def check_fit(network: TrainerConfig, hardware: HardwareConfig) -> None:
+    """Raise ParameterError unless ``hardware`` can train ``network``."""
+    for epoch in (0, *(change[0] for change in network.schedule)):
+        for gate_shift in network.settings(epoch)["gate_shift"]:
+            if gate_shift > hardware.gate_shift_max:
+                raise ParameterError(
+                    f"network.gate_shift must be from 0 to hardware.gate_shift_max "
+                    f"({hardware.gate_shift_max}), not {gate_shift}"
+                )
+    lanes, group = hardware.lanes, network.rng_group
+    if lanes % group and group % lanes:
+        raise ParameterError(
+            f"hardware.lanes must divide network.rng_group ({group}) or be a multiple of it, "
+            f"not {lanes}"
+        )
+    planes = len(hardware.planes)
+    if network.layers[0] % planes:
+        raise ParameterError(
+            f"network.layers[0] must be a multiple of the number of hardware.planes ({planes}), "
+            f"not {network.layers[0]}"
+        )
+    pixels = network.layers[0] // planes
+    if hardware.image is not None and hardware.image[0] * hardware.image[1] != pixels:
+        raise ParameterError(
+            f"hardware.image must hold {pixels} pixels (inputs ÷ planes), not {hardware.image!r}"
+        )

@@ -1,0 +1,114 @@
+"""Errors of the layer below: the rows with an error are read once for each word of P lanes."""
+
+from amaranth import Array, Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .error_lanes import ErrorLanes
+from .register_map import THRESHOLD_WIDTH
+from .row_source import row_layout
+from .trainer_plan import TrainerPlan
+
+
+class DeltaPass(wiring.Component):
+    """d[l−1] from d[l] and W[l], before W[l] is updated; no transposed memory.
+
+    Equation: design section 4, step 5; golden: ``Trainer.error_below``. For each word of P units
+    below: a cycle a row with an error, and a fixed few.
+
+    Members
+    -------
+    start : In(1), layer : In
+        Begin with the layer whose errors are known, 1 or higher; ``layer`` stays until ``done``.
+    confidence : In
+        θ of the layer below.
+    rows_start : Out(1), rows_done : In(1), i : In(stream of rows)
+        The row source, restarted for every word.
+    weight_address, enable : Out; bank : Out; weights : In(2P)
+        A word of the row's bank, a cycle later.
+    read_address, read_enable : Out; read_data : In(2P)
+        Window flags in the activation memory.
+    write_valid, write_address, write_data : Out
+        Errors; never refused.
+    done : Out(1)
+        Pulses at the end.
+    """
+
+    def __init__(self, plan: TrainerPlan) -> None:
+        self.plan = plan
+        lanes = plan.hardware.lanes
+        super().__init__(
+            {
+                "start": In(1),
+                "layer": In(range(max(len(plan.layers), 2))),
+                "confidence": In(THRESHOLD_WIDTH),
+                "rows_start": Out(1),
+                "rows_done": In(1),
+                "i": In(stream.Signature(row_layout(plan))),
+                "weight_address": Out(range(max(plan.weight_depth, 2))),
+                "bank": Out(range(max(plan.hardware.rows, 2))),
+                "enable": Out(1),
+                "weights": In(2 * lanes),
+                "read_address": Out(range(max(plan.activation_depth, 2))),
+                "read_enable": Out(1),
+                "read_data": In(2 * lanes),
+                "write_valid": Out(1),
+                "write_address": Out(range(max(plan.activation_depth, 2))),
+                "write_data": Out(2 * lanes),
+                "done": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        plan = self.plan
+        m.submodules.errors = errors = ErrorLanes(plan, confidence_width=THRESHOLD_WIDTH)
+        below = [plan.layers[max(l - 1, 0)] for l in range(len(plan.layers))]
+        window_base = Array([p.window_base for p in below])[self.layer]
+        error_base = Array([p.error_base for p in below])[self.layer]
+        words = Array([p.words for p in plan.layers])[self.layer]
+        word = Signal(range(max(2, *(p.words for p in plan.layers))))
+
+        # Cycle 0: address of the row's word.
+        m.d.comb += [
+            self.weight_address.eq(self.i.payload.address + word),
+            self.enable.eq(self.i.valid & self.i.ready),
+        ]
+        # Cycle 1: the word is added or subtracted.
+        m.d.sync += [
+            errors.add.eq(self.enable),
+            errors.negative.eq(self.i.payload.negative),
+            self.bank.eq(self.i.payload.bank),
+        ]
+        m.d.comb += [
+            errors.weights.eq(self.weights),
+            errors.confidence.eq(self.confidence),
+            errors.window.eq(self.read_data),
+            self.read_address.eq(window_base + word),
+            self.write_address.eq(error_base + word),
+            self.write_data.eq(errors.errors),
+        ]
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += word.eq(0)
+                with m.If(self.start):
+                    m.next = "START-ROWS"
+            with m.State("START-ROWS"):
+                m.d.comb += [self.rows_start.eq(1), errors.clear.eq(1)]
+                m.next = "ROWS"
+            with m.State("ROWS"):
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(self.rows_done):
+                    m.next = "READ-WINDOW"
+            with m.State("READ-WINDOW"):
+                m.d.comb += self.read_enable.eq(1)
+                m.next = "WRITE-ERRORS"
+            with m.State("WRITE-ERRORS"):
+                m.d.comb += self.write_valid.eq(1)
+                m.d.sync += word.eq(word + 1)
+                m.next = "START-ROWS"
+                with m.If(word == words - 1):
+                    m.d.comb += self.done.eq(1)
+                    m.next = "IDLE"
+        return m

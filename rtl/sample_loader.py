@@ -1,0 +1,264 @@
+"""Replays the sample store: the next sample is shifted, encoded and laid out while one trains."""
+
+from amaranth import Array, Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..golden.lfsr import FALLBACK_STATE
+from . import lfsr
+from .trainer_plan import TrainerPlan
+from .word_assembler import WordAssembler, entry_slot
+
+SHIFT_STEPS = 16
+
+
+def sample_layout(plan: TrainerPlan) -> data.StructLayout:
+    """A sample ready in the activation memory.
+
+    ``buffer`` which of the two, ``label``, ``record`` the store address of its label word.
+    """
+    return data.StructLayout(
+        {
+            "buffer": 1,
+            "label": range(plan.layers[-1].units),
+            "record": range(max(plan.store_depth, 2)),
+            "last_of_epoch": 1,
+            "last": 1,
+        }
+    )
+
+
+class SampleLoader(wiring.Component):
+    """Reads samples from the store in order, one trit a cycle, two samples ahead at most.
+
+    Golden: ``golden.sample_store.SampleStore`` and ``golden.encoding.encode``.
+
+    Members
+    -------
+    start, stop : In(1)
+        Begin ``epochs`` times ``samples`` samples; stop after those already begun.
+    epochs, samples : In(16), shift : In(1)
+        Constant while busy. With ``shift`` each sample is moved by −1, 0 or +1 pixel each way.
+    store_address, store_enable : Out; store_data : In(32)
+        Read port of the store, data a cycle later.
+    write_valid, write_address, write_data : Out; write_ready : In(1)
+        Words for the activation memory.
+    o : Out(stream of samples); release : In(1)
+        A sample is ready; ``release`` gives the oldest buffer back.
+    shift_state : Out(16); load : In(1); load_state : In(16)
+        The generator of the shifts.
+    busy : Out(1)
+    """
+
+    def __init__(self, plan: TrainerPlan) -> None:
+        self.plan = plan
+        super().__init__(
+            {
+                "start": In(1),
+                "stop": In(1),
+                "epochs": In(16),
+                "samples": In(16),
+                "shift": In(1),
+                "store_address": Out(range(max(plan.store_depth, 2))),
+                "store_enable": Out(1),
+                "store_data": In(32),
+                "write_valid": Out(1),
+                "write_address": Out(range(max(plan.activation_depth, 2))),
+                "write_data": Out(2 * plan.hardware.lanes),
+                "write_ready": In(1),
+                "o": Out(stream.Signature(sample_layout(plan))),
+                "release": In(1),
+                "shift_state": Out(16, init=FALLBACK_STATE),
+                "load": In(1),
+                "load_state": In(16),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        plan, hardware = self.plan, self.plan.hardware
+        planes, lanes, pixels = hardware.planes, hardware.lanes, plan.pixels
+        height, width = hardware.image or (1, pixels)
+        inputs, words = plan.layers[0].inputs, plan.layers[0].words
+        tail = entry_slot(inputs, lanes, 1)
+        m.submodules.assembler = assembler = WordAssembler(
+            lanes=lanes, width=2, step=1, tails=[tail]
+        )
+
+        # Generator of shifts
+        next_shift = Signal(16)
+        m.d.comb += next_shift.eq(lfsr.advance(self.shift_state, SHIFT_STEPS))
+        dy, dx = Signal(signed(2)), Signal(signed(2))
+
+        # Place in the data set
+        epochs_left, samples_left = Signal(16), Signal(16)
+        base = Signal.like(self.store_address)
+        record = Signal.like(self.store_address)
+        buffer, outstanding = Signal(), Signal(2)
+        begin = Signal()
+        stopping = Signal()
+        m.d.comb += record.eq(base + plan.record_words - 1)
+        m.d.sync += outstanding.eq(outstanding + begin - self.release)
+        with m.If(self.stop & self.busy):
+            m.d.sync += stopping.eq(1)
+
+        # Place in the sample
+        plane = Signal(range(max(len(planes), 2)))
+        y, x = Signal(range(max(height, 2))), Signal(range(max(width, 2)))
+        pixel = Signal(range(max(pixels, 2)))
+        lane = Signal(range(max(lanes, 2)))
+        word = Signal(range(max(words, 2)))
+
+        # Cycle 0: which pixel; one from outside the image is zero.
+        sub_bits = (plan.pixels_per_word - 1).bit_length()
+        source = Signal(signed(len(self.store_address) + sub_bits + 1))
+        offset = Signal(signed((width + 2).bit_length() + 1))
+        step_y = Array([0, width, 0, -width])[dy.as_unsigned()]
+        m.d.comb += [
+            offset.eq(step_y + dx),
+            source.eq((base << sub_bits) + pixel - offset),
+        ]
+        outside = (
+            ((dy == 1) & (y == 0))
+            | ((dy == -1) & (y == height - 1))
+            | ((dx == 1) & (x == 0))
+            | ((dx == -1) & (x == width - 1))
+        )
+        reading, last_pixel = Signal(), Signal()
+        stall = Signal()
+        m.d.comb += last_pixel.eq((plane == len(planes) - 1) & (pixel == pixels - 1))
+
+        # Cycle 1: its trit on this plane enters the word.
+        arrived, zero, plane_1, complete_1, entry_1 = (
+            Signal(),
+            Signal(),
+            Signal.like(plane),
+            Signal(),
+            Signal(range(max(lanes, 2))),
+        )
+        sub_1 = Signal(max(sub_bits, 1))
+        value, low, high = Signal(hardware.pixel_width), Signal(9), Signal(9)
+        fields = Array(
+            self.store_data.word_select(i, hardware.pixel_width)
+            for i in range(plan.pixels_per_word)
+        )
+        m.d.comb += [
+            value.eq(Mux(zero, 0, fields[sub_1])),
+            low.eq(Array([Const(lo, 9) for lo, _ in planes])[plane_1]),
+            high.eq(Array([Const(hi, 9) for _, hi in planes])[plane_1]),
+            assembler.data.eq(Cat((value >= high) | (value < low), value < low)),
+            assembler.push.eq(arrived & ~stall),
+            assembler.complete.eq(complete_1),
+            assembler.entry.eq(entry_1),
+        ]
+        with m.If(~stall):
+            m.d.sync += [
+                arrived.eq(reading),
+                zero.eq(outside),
+                plane_1.eq(plane),
+                sub_1.eq(source[: max(sub_bits, 1)]),
+                complete_1.eq((lane == lanes - 1) | last_pixel),
+                entry_1.eq(Mux(word == words - 1, tail, lanes - 1)),
+            ]
+
+        # Cycle 2: a full word waits for the memory, and everything behind it with it.
+        pending = Signal()
+        write_word = Signal(range(2 * words))
+        m.d.comb += [
+            self.write_valid.eq(pending),
+            self.write_address.eq(write_word),
+            self.write_data.eq(assembler.word),
+            stall.eq(pending & ~self.write_ready),
+        ]
+        with m.If(~stall):
+            m.d.sync += pending.eq(assembler.push & assembler.complete)
+        with m.If(self.write_valid & self.write_ready):
+            m.d.sync += write_word.eq(Mux(write_word == 2 * words - 1, 0, write_word + 1))
+
+        with m.If(self.load):
+            m.d.sync += self.shift_state.eq(
+                Mux(self.load_state == 0, FALLBACK_STATE, self.load_state)
+            )
+        m.d.comb += self.busy.eq(1)
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.busy.eq(0)
+                m.d.sync += [
+                    epochs_left.eq(self.epochs),
+                    samples_left.eq(self.samples),
+                    base.eq(0),
+                    stopping.eq(0),
+                ]
+                with m.If(self.start & (self.epochs != 0) & (self.samples != 0)):
+                    m.d.sync += [buffer.eq(0), write_word.eq(0)]
+                    m.next = "BEGIN"
+            with m.State("BEGIN"):
+                with m.If(stopping):
+                    m.next = "IDLE"
+                with m.Elif(outstanding != 2):
+                    m.d.comb += [
+                        begin.eq(1),
+                        self.store_enable.eq(1),
+                        self.store_address.eq(record),
+                    ]
+                    m.d.sync += [dy.eq(0), dx.eq(0)]
+                    with m.If(self.shift):
+                        m.d.sync += [
+                            self.shift_state.eq(next_shift),
+                            dy.eq(((next_shift[:8] * 3) >> 8)[:2] - 1),
+                            dx.eq(((next_shift[8:] * 3) >> 8)[:2] - 1),
+                        ]
+                    m.next = "LABEL"
+            with m.State("LABEL"):
+                m.d.sync += [
+                    self.o.payload.label.eq(self.store_data),
+                    self.o.payload.record.eq(record),
+                    self.o.payload.buffer.eq(buffer),
+                    self.o.payload.last_of_epoch.eq(samples_left == 1),
+                    self.o.payload.last.eq((samples_left == 1) & (epochs_left == 1)),
+                    plane.eq(0),
+                    pixel.eq(0),
+                    y.eq(0),
+                    x.eq(0),
+                    lane.eq(0),
+                    word.eq(0),
+                ]
+                m.next = "PIXELS"
+            with m.State("PIXELS"):
+                m.d.comb += [
+                    reading.eq(1),
+                    self.store_enable.eq(~stall),
+                    self.store_address.eq(source >> sub_bits),
+                ]
+                with m.If(~stall):
+                    m.d.sync += [pixel.eq(pixel + 1), x.eq(x + 1), lane.eq(lane + 1)]
+                    with m.If(x == width - 1):
+                        m.d.sync += [x.eq(0), y.eq(y + 1)]
+                    with m.If(pixel == pixels - 1):
+                        m.d.sync += [pixel.eq(0), y.eq(0), plane.eq(plane + 1)]
+                    with m.If(lane == lanes - 1):
+                        m.d.sync += [lane.eq(0), word.eq(word + 1)]
+                    with m.If(last_pixel):
+                        m.next = "FLUSH"
+            with m.State("FLUSH"):
+                with m.If(~arrived & ~pending):
+                    m.next = "OFFER"
+            with m.State("OFFER"):
+                m.d.comb += self.o.valid.eq(1)
+                with m.If(self.o.ready):
+                    m.d.sync += [
+                        buffer.eq(~buffer),
+                        base.eq(base + plan.record_words),
+                        samples_left.eq(samples_left - 1),
+                    ]
+                    m.next = "BEGIN"
+                    with m.If(self.o.payload.last_of_epoch):
+                        m.d.sync += [
+                            base.eq(0),
+                            samples_left.eq(self.samples),
+                            epochs_left.eq(epochs_left - 1),
+                        ]
+                    with m.If(self.o.payload.last):
+                        m.next = "IDLE"
+        return m

@@ -1,0 +1,209 @@
+"""Where everything lies in the trainer's memories, and how long each layer's rows take.
+
+Pure arithmetic on the shared parameter objects: the RTL, its estimate, the register map and the
+host all read the same plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..golden.checks import ParameterError
+from ..golden.design import HardwareConfig
+from ..golden.trainer_config import TrainerConfig
+from ..golden.update_parameters import UpdateParameters
+
+BUS_WIDTH = 32
+WEIGHT_CHUNK_LANES = BUS_WIDTH // 2
+
+
+def ceil_div(a: int, b: int) -> int:
+    """⌈a / b⌉."""
+    return -(-a // b)
+
+
+def chunk_lanes(lanes: int, element_width: int) -> int:
+    """Most lanes of ``element_width`` bits that fit a bus word and divide ``lanes``."""
+    limit = max(1, BUS_WIDTH // element_width)
+    return max(n for n in range(1, min(limit, lanes) + 1) if lanes % n == 0)
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """One row of the layer table.
+
+    Attributes
+    ----------
+    inputs, units : int
+        n_in and n_out.
+    words : int
+        Words of P trits in a row of weights.
+    row_groups : int
+        Sets of R rows that are read together.
+    period : int
+        Cycles from one set of rows to the next in the forward pass.
+    weight_base : int
+        First word in each weight bank.
+    input_base : int
+        First word of its inputs in the activation memory (layer 0: of the first of two buffers).
+    output_base, window_base, error_base : int
+        Words of its activations, window flags and errors there; the last layer has none.
+    """
+
+    inputs: int
+    units: int
+    words: int
+    row_groups: int
+    period: int
+    weight_base: int
+    input_base: int
+    output_base: int
+    window_base: int
+    error_base: int
+
+
+class TrainerPlan:
+    """Memory layout of a trainer.
+
+    Parameters
+    ----------
+    config : TrainerConfig
+    hardware : HardwareConfig
+
+    Raises
+    ------
+    ParameterError
+        The two do not fit each other.
+    """
+
+    def __init__(self, config: TrainerConfig, hardware: HardwareConfig) -> None:
+        self.config = config
+        self.hardware = hardware
+        lanes, rows = hardware.lanes, hardware.rows
+        for name, value in (("rows", rows), ("lanes // counter_lanes", self.counter_steps)):
+            if value & (value - 1):
+                raise ParameterError(f"{name} must be a power of two, not {value}")
+        if lanes % rows or (rows > 1 and lanes // rows < 2):
+            raise ParameterError(
+                f"rows must divide lanes ({lanes}) with a quotient of 2 or more, not {rows}"
+            )
+        if lanes % config.rng_group and config.rng_group % lanes:
+            raise ParameterError(
+                f"lanes must divide rng_group ({config.rng_group}) or be a multiple of it, "
+                f"not {lanes}"
+            )
+        for name in ("counter_width", "gate_shift"):
+            if len(set(getattr(config, name))) > 1:
+                raise ParameterError(
+                    f"{name} must be the same for every layer in hardware, "
+                    f"not {getattr(config, name)}"
+                )
+        plans = []
+        weight_base = 0
+        first = ceil_div(config.layers[0], lanes)
+        base = 2 * first
+        input_base = 0
+        for l, (units, inputs) in enumerate(config.shapes):
+            words, row_groups = ceil_div(inputs, lanes), ceil_div(units, rows)
+            own = ceil_div(units, lanes)
+            last = l == config.layer_count - 1
+            # Two words finished in successive cycles would both want to be written with flags.
+            crowded = words == 1 and own > 1 and 0 < units % lanes <= rows
+            plans.append(
+                LayerPlan(
+                    inputs=inputs,
+                    units=units,
+                    words=words,
+                    row_groups=row_groups,
+                    period=max(words, rows) if last else words + crowded,
+                    weight_base=weight_base,
+                    input_base=input_base,
+                    output_base=base,
+                    window_base=base + own,
+                    error_base=base + 2 * own,
+                )
+            )
+            weight_base += row_groups * words
+            input_base = base
+            if not last:
+                base += 3 * own
+        self.layers = tuple(plans)
+        self.weight_depth = weight_base
+        self.activation_depth = base
+
+    @property
+    def counter_steps(self) -> int:
+        """Counter words (and update cycles) that cover one weight word."""
+        return self.hardware.lanes // self.hardware.counter_lanes
+
+    @cached_property
+    def update_parameters(self) -> UpdateParameters:
+        """What a lane of the update data path does."""
+        config = self.config
+        return UpdateParameters(
+            rule=config.rule,
+            lanes=self.hardware.lanes,
+            rng_group=config.rng_group,
+            gradient_width=2,
+            counter_width=config.of("counter_width", 0),
+        )
+
+    @property
+    def counter_width(self) -> int:
+        """Bits of a stored counter or average."""
+        return self.update_parameters.momentum_width
+
+    @property
+    def counter_depth(self) -> int:
+        """Words of the counter memory."""
+        return self.weight_depth * self.hardware.rows * self.counter_steps
+
+    @property
+    def weight_chunk(self) -> int:
+        """Lanes of a weight word that one bus word carries."""
+        return chunk_lanes(self.hardware.counter_lanes, 2)
+
+    @property
+    def counter_chunk(self) -> int:
+        """Lanes of a counter word that one bus word carries."""
+        return chunk_lanes(self.hardware.counter_lanes, self.counter_width)
+
+    @property
+    def weight_chunks(self) -> int:
+        return self.hardware.lanes // self.weight_chunk
+
+    @property
+    def counter_chunks(self) -> int:
+        return self.hardware.counter_lanes // self.counter_chunk
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of a sample: the network's inputs divided by the planes."""
+        return self.config.layers[0] // len(self.hardware.planes)
+
+    @property
+    def pixels_per_word(self) -> int:
+        """Pixels in a word of the sample store."""
+        return BUS_WIDTH // self.hardware.pixel_width
+
+    @property
+    def record_words(self) -> int:
+        """Words of a sample in the store: its pixels, then a word with label and prediction."""
+        return ceil_div(self.pixels, self.pixels_per_word) + 1
+
+    @property
+    def store_depth(self) -> int:
+        """Words of the sample store."""
+        return self.record_words * self.hardware.store_samples
+
+    @cached_property
+    def sum_width(self) -> int:
+        """Width of every z: the widest layer's."""
+        return max(self.config.sum_width(l) for l in range(self.config.layer_count))
+
+    def weight_address(self, layer: int, row: int, word: int = 0) -> tuple[int, int]:
+        """(address in the bank, bank) of a word of weights."""
+        plan = self.layers[layer]
+        group, bank = divmod(row, self.hardware.rows)
+        return plan.weight_base + group * plan.words + word, bank

@@ -1,0 +1,155 @@
+"""A trainer in simulation: its bus, its memories, and a golden trainer beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from cocotb.triggers import ClockCycles
+
+from ..gen.memory_image import MemoryImage
+from ..golden.design import HardwareConfig
+from ..golden.encoding import encode
+from ..golden.trainer_config import TrainerConfig
+from ..rtl.register_map import Command, Region, address, register_addresses, registers
+from ..rtl.trainer_bus import BusRequest, BusResponse
+from ..rtl.trainer_plan import BUS_WIDTH, TrainerPlan
+from .agents import pattern
+from .follower import Follower, RecordingTrainer
+from .payload import Payload
+from .testbench import Testbench, parameters
+
+STATUS_COUNTERS = (
+    "samples_seen",
+    "samples_active",
+    "correct",
+    "groups_drawn",
+    "groups_written",
+    "sign_flips",
+)
+BUSY = 1
+
+
+class Refused(Exception):
+    """The trainer refused a request."""
+
+
+class TrainerBench(Testbench):
+    """Drives a trainer through its bus as a host would, and follows what it writes."""
+
+    def __init__(self, dut: Any) -> None:
+        super().__init__(dut)
+        given = parameters()
+        self.network = TrainerConfig(**given["network"])
+        self.hardware = HardwareConfig(**given["hardware"])
+        self.plan = TrainerPlan(self.network, self.hardware)
+        self.image = MemoryImage(self.plan)
+        self.addresses = register_addresses(self.network)
+        self.registers = registers(self.network)
+        self.seed = given.get("seed", 1)
+        self.epochs = given.get("epochs", 1)
+        with np.load(given["vectors"]) as vectors:
+            self.pixels, self.labels = vectors["pixels"], vectors["labels"]
+        self.trits = encode(self.pixels, self.hardware.planes)
+        self.request, self.response = Payload(BusRequest), Payload(BusResponse)
+        self.golden = RecordingTrainer(self.network, self.seed)
+
+    async def begin(self, idle: bool = False, stall: bool = False) -> None:
+        """Reset, and take up the bus."""
+        self.dut.i__valid.value = 0
+        self.dut.o__ready.value = 0
+        await self.start()
+        self.follower = Follower(self, self.plan, self.golden)
+        self.bus_in = self.source("i", pattern(idle, seed=3))
+        self.bus_out = self.sink("o", pattern(stall, seed=4))
+
+    async def exchange(self, requests: Iterable[tuple[int, int, int]]) -> list[int]:
+        """Send (write, address, data) requests; the data answered. Raises Refused."""
+        requests = list(requests)
+        done = len(self.bus_out.received)
+        self.bus_in.send(self.request.pack(write=w, address=a, data=d) for w, a, d in requests)
+        await self.until(
+            lambda: len(self.bus_out.received) >= done + len(requests),
+            40 * len(requests) + 100,
+            f"{len(requests)} answers on the bus",
+        )
+        answers = [self.response.unpack(word) for word in self.bus_out.received[done:]]
+        for request, answer in zip(requests, answers, strict=True):
+            if answer["error"]:
+                raise Refused(request)
+        return [answer["data"] for answer in answers]
+
+    async def write(self, name: str, value: int) -> None:
+        """Write a register by name."""
+        await self.exchange([(1, self.addresses[name], int(value) % (1 << BUS_WIDTH))])
+
+    async def read(self, name: str) -> int:
+        """Read a register by name."""
+        return (await self.exchange([(0, self.addresses[name], 0)]))[0]
+
+    async def write_words(self, region: Region, offsets: Iterable, words: Iterable) -> None:
+        """Write words of a memory."""
+        await self.exchange(
+            (1, address(region, int(o)), int(w)) for o, w in zip(offsets, words, strict=True)
+        )
+
+    async def read_words(self, region: Region, offsets: Iterable) -> list[int]:
+        """Read words of a memory."""
+        return await self.exchange((0, address(region, int(o)), 0) for o in offsets)
+
+    async def load_samples(self) -> None:
+        """Fill the sample store with the bench's vectors."""
+        words = self.image.store(self.pixels, self.labels)
+        await self.write_words(Region.STORE, range(len(words)), words)
+        await self.write("samples", len(self.pixels))
+
+    async def initialise(self) -> None:
+        """Have the trainer draw its initial weights from the seed."""
+        await self.write("seed", self.seed % (1 << 16))
+        await self.write("command", Command.INITIALISE)
+        cycles = self.network.weight_count + self.plan.counter_depth
+        await ClockCycles(self.clk, cycles)
+        await self.wait_until_idle(1000)
+
+    async def wait_until_idle(self, limit: int) -> None:
+        """Read the status until no run is in progress."""
+        for _ in range(limit):
+            if not await self.read("status") & BUSY:
+                return
+        raise AssertionError(f"still busy after {limit} reads of the status")
+
+    async def train(self, epochs: int | None = None) -> None:
+        """Run ``epochs`` over the store, every write compared with golden as it happens."""
+        epochs = self.epochs if epochs is None else epochs
+        await self.write("epochs", epochs)
+        await self.write("command", Command.RUN)
+        samples = [(x, int(y)) for x, y in zip(self.trits, self.labels, strict=True)] * epochs
+        await self.follower.run(samples)
+        await self.wait_until_idle(50)
+
+    async def compare_memories(self) -> None:
+        """Every weight, every counter and the generator against golden."""
+        read = await self.read_words(Region.WEIGHTS, self.image.weight_offsets())
+        for l, weights in enumerate(self.image.weights_from(read)):
+            self._equal(f"weights[{l}]", self.golden.weights[l], weights)
+        read = await self.read_words(Region.COUNTERS, self.image.counter_offsets())
+        for l, counters in enumerate(self.image.counters_from(read)):
+            self._equal(f"counters[{l}]", self.golden.counters[l], counters)
+        self._equal("lfsr", self.golden.lfsr_state, await self.read("lfsr"))
+
+    async def compare_status(self) -> None:
+        """Every status counter against golden."""
+        for name in STATUS_COUNTERS:
+            self._equal(name, getattr(self.golden, name), await self.read(name))
+
+    @staticmethod
+    def _equal(what: str, golden: Any, rtl: Any) -> None:
+        golden, rtl = np.asarray(golden), np.asarray(rtl)
+        wrong = np.argwhere(golden != rtl)
+        if len(wrong):
+            place = tuple(wrong[0])
+            raise AssertionError(
+                f"{what}: {len(wrong)} differ, first at {wrong[0].tolist()}: "
+                f"golden {golden[place]}, RTL {rtl[place]}"
+            )

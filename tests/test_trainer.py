@@ -1,0 +1,116 @@
+"""The trainer in RTL against golden: every memory write, at every sample."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trisign.gen import data
+from trisign.gen.verilog import to_verilog
+from trisign.golden.checks import ParameterError
+from trisign.golden.design import HardwareConfig
+from trisign.golden.trainer_config import TrainerConfig
+from trisign.rtl.trainer import Trainer
+from trisign.rtl.trainer_plan import TrainerPlan
+from trisign.sim.runner import BenchResult, run_bench
+
+# 4×4 images of the real digits, so that a run with thousands of writes takes a second.
+SMALL = {
+    "layers": (48, 12, 10),
+    "rng_group": 16,
+    "margin": 6,
+    "threshold": (2, 0),
+    "window": 4,
+    "counter_width": 4,
+}
+DEEP = {**SMALL, "layers": (48, 12, 7, 10), "threshold": (2, 1, 0)}
+WIDE = {**SMALL, "layers": (48, 21, 10), "gate_shift": 0}
+
+
+def write_vectors(path: Path, samples: int, small: bool) -> str:
+    digits = data.load_digits()
+    pixels = digits.train_pixels[:samples]
+    if small:
+        pixels = pixels.reshape(samples, 4, 2, 4, 2).mean(axis=(2, 4)).astype(np.uint8)
+    np.savez(path, pixels=pixels.reshape(samples, -1), labels=digits.train_labels[:samples])
+    return str(path)
+
+
+def run(
+    network: dict[str, Any],
+    hardware: dict[str, Any],
+    vectors: str,
+    *,
+    simulator: str,
+    test_filter: str | None = None,
+    **parameters: Any,
+) -> BenchResult:
+    trainer = Trainer(TrainerConfig(**network), HardwareConfig(**hardware), trace=True)
+    return run_bench(
+        to_verilog(trainer, "trainer"),
+        "trainer",
+        "trisign.sim.tb_trainer",
+        parameters={
+            "network": network,
+            "hardware": hardware,
+            "vectors": vectors,
+            **parameters,
+        },
+        simulator=simulator,
+        test_filter=test_filter,
+    )
+
+
+@pytest.mark.parametrize(
+    ("network", "lanes", "rows", "counter_lanes"),
+    [
+        (SMALL, 16, 1, 16),
+        (DEEP, 8, 2, 4),  # a group spans words
+        (DEEP, 32, 2, 8),  # a word holds groups; a row ends inside a word
+        (WIDE, 16, 4, 16),
+    ],
+)
+def test_small_networks(
+    tmp_path: Path, network: dict[str, Any], lanes: int, rows: int, counter_lanes: int
+) -> None:
+    hardware = {
+        "lanes": lanes,
+        "rows": rows,
+        "counter_lanes": counter_lanes,
+        "store_samples": 12,
+        "image": (4, 4),
+    }
+    vectors = write_vectors(tmp_path / "vectors.npz", 12, small=True)
+    result = run(network, hardware, vectors, simulator="icarus", epochs=2)
+    assert len(result.tests) == 12
+
+
+def test_digest_network_on_verilator(tmp_path: Path) -> None:
+    """The network of the first digest: 300 real digits; golden's digest has a test of its own."""
+    hardware = {"lanes": 64, "store_samples": 300, "image": (8, 8), "structure": "compact"}
+    vectors = write_vectors(tmp_path / "vectors.npz", 300, small=False)
+    expected = {"groups_written": 14330, "lfsr": 10317}
+    run({}, hardware, vectors, simulator="verilator", test_filter="digest", expected=expected)
+
+
+@pytest.mark.parametrize(
+    ("network", "hardware", "message"),
+    [
+        ({}, {"lanes": 48}, r"lanes must divide rng_group \(64\) or be a multiple of it, not 48"),
+        ({}, {"lanes": 64, "rows": 3}, "rows must be a power of two, not 3"),
+        ({}, {"lanes": 4, "rows": 4}, r"rows must divide lanes \(4\) with a quotient of 2"),
+        ({"counter_width": (6, 5)}, {}, "counter_width must be the same for every layer"),
+    ],
+)
+def test_plan_refuses(network: dict[str, Any], hardware: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        TrainerPlan(TrainerConfig(**network), HardwareConfig(**hardware))
+
+
+def test_plan_of_the_digest_network() -> None:
+    plan = TrainerPlan(TrainerConfig(), HardwareConfig(store_samples=1437, image=(8, 8)))
+    assert plan.weight_depth == 64 * 3 + 10
+    assert [layer.row_groups * layer.period for layer in plan.layers] == [192, 10]
+    assert plan.record_words == 9
+    assert plan.activation_depth == 2 * 3 + 3
