@@ -45,6 +45,8 @@ class HardwareConfig:
         1 … 256 each, where pixels form an image that can be shifted.
     gate_shift_max : int
         0 … 8: the largest gate shift s that can be set while running.
+    monitor : bool
+        Count resting products (their status register stays zero without).
 
     Raises
     ------
@@ -63,6 +65,7 @@ class HardwareConfig:
     planes: tuple[tuple[int, int], ...] = DIGIT_PLANES
     image: tuple[int, int] | None = None
     gate_shift_max: int = 3
+    monitor: bool = True
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -78,6 +81,7 @@ class HardwareConfig:
                 f"counter_lanes must divide lanes ({self.lanes}), not {self.counter_lanes}"
             )
         boolean("single_port", self.single_port)
+        boolean("monitor", self.monitor)
         integer("store_samples", self.store_samples, 1, STORE_SAMPLES_MAX)
         if integer("pixel_width", self.pixel_width, 1, 8) not in PIXEL_WIDTHS:
             raise ParameterError(f"pixel_width must be 1, 2, 4 or 8, not {self.pixel_width}")

@@ -105,7 +105,7 @@ class Trainer:
         trits, classes = self.check_samples(x, labels)
         for _ in range(integer("epochs", epochs, 0, 2**31 - 1)):
             self.train_epoch(trits, classes)
-            self._finish_epoch()
+            self.finish_epoch()
         return self
 
     def fit_store(self, store: SampleStore, epochs: int = 1, *, shift: bool = False) -> Trainer:
@@ -121,7 +121,7 @@ class Trainer:
             store.moved(0, 0)
         for _ in range(integer("epochs", epochs, 0, 2**31 - 1)):
             self.train_epoch(store.epoch(self.shift_lfsr) if shift else trits, classes)
-            self._finish_epoch()
+            self.finish_epoch()
         return self
 
     def predict(self, x: ArrayLike) -> NDArray[np.int64]:
@@ -263,7 +263,7 @@ class Trainer:
             words += [lane_word(word, i) for i in range(min(GROUP_LANES, count - start))]
         return np.array(words, np.int64)
 
-    def _finish_epoch(self) -> None:
+    def finish_epoch(self) -> None:
         """Controllers begin a new window, so that a checkpoint needs none of its counts."""
         for controller in self.controllers:
             controller.load(controller.state)

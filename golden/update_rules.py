@@ -6,6 +6,8 @@ Every function is the specification of ``rtl.update_lane``; sources of the equat
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -58,12 +60,16 @@ def ema_dst_step(
     momentum, weight = np.asarray(momentum, np.int64), np.asarray(weight, np.int64)
     frac = parameters.momentum_frac
     m = average(momentum, trit, frac, parameters.momentum_shift)
-    limits = np.array(parameters.step_limits())
-    limit = limits[np.maximum(np.abs(m) - parameters.dead_zone, 0)]
+    limit = _limits(parameters)[np.maximum(np.abs(m) - parameters.dead_zone, 0)]
     below = (np.asarray(words, np.int64) & ((1 << (frac + shift)) - 1)) < limit
     touched = trit != 0
     stepped = np.clip(weight + np.sign(m) * (touched & below), -1, 1)
     return np.where(touched, np.where(below, 0, m), momentum), stepped
+
+
+@cache
+def _limits(parameters: UpdateParameters) -> Integers:
+    return np.array(parameters.step_limits(), np.int64)
 
 
 def fixed_step(

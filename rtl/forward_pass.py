@@ -1,10 +1,11 @@
 """One layer forward: R rows at a time through R processing elements."""
 
-from amaranth import Array, Cat, Module, Mux, Signal, signed
+from amaranth import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..golden.processing_element import ProcessingElementParameters
+from .popcount import popcount
 from .processing_element import ProcessingElement
 from .register_map import THRESHOLD_WIDTH
 from .trainer_plan import TrainerPlan
@@ -31,6 +32,8 @@ class ForwardPass(wiring.Component):
         Words of activations and of window flags; never refused.
     sum_valid, sum : Out
         Sums of the last layer, one class at a time.
+    resting : Out
+        Products that were zero in one of the cycles before, padding left out.
     done : Out(1)
         Pulses when everything of the layer has been written.
     """
@@ -56,6 +59,7 @@ class ForwardPass(wiring.Component):
                 "write_data": Out(2 * lanes),
                 "sum_valid": Out(1),
                 "sum": Out(signed(plan.sum_width)),
+                "resting": Out(range(lanes * plan.hardware.rows + 1)),
                 "done": Out(1),
             }
         )
@@ -112,9 +116,10 @@ class ForwardPass(wiring.Component):
             ]
 
         # Cycle 1: words arrive and enter the processing elements.
-        arrived, last_word = Signal(), Signal()
+        arrived, last_word, group_1 = Signal(), Signal(), Signal.like(group)
         m.d.sync += [
             arrived.eq(self.enable),
+            group_1.eq(group),
             last_word.eq(word == of_layer("words") - 1),
         ]
         for r, element in enumerate(elements):
@@ -128,6 +133,9 @@ class ForwardPass(wiring.Component):
                 element.offset.eq(self.offset),
                 element.o.ready.eq(1),
             ]
+
+        if plan.hardware.monitor:
+            self._count_resting(m, arrived, last_word, group_1 == of_layer("row_groups") - 1)
 
         # The elements' latency later: R results.
         result = elements[0].o.valid
@@ -168,6 +176,28 @@ class ForwardPass(wiring.Component):
         m.d.sync += finished.eq(finishing)
         m.d.comb += self.done.eq(finished | slots_done)
         return m
+
+    def _count_resting(self, m: Module, arrived: Signal, last: Signal, last_rows: Value) -> None:
+        """Real products less those whose gate is open."""
+        plan, lanes, rows = self.plan, self.plan.hardware.lanes, self.plan.hardware.rows
+        tail_lanes = Array([p.inputs - (p.words - 1) * lanes for p in plan.layers])[self.layer]
+        tail_rows = Array([p.units - (p.row_groups - 1) * rows for p in plan.layers])[self.layer]
+        gates = Signal(lanes * rows)
+        real_lanes, real_rows = Signal(range(lanes + 1)), Signal(range(rows + 1))
+        counted = Signal()
+        m.d.sync += [
+            counted.eq(arrived),
+            real_lanes.eq(Mux(last, tail_lanes, lanes)),
+            real_rows.eq(Mux(last_rows, tail_rows, rows)),
+            gates.eq(
+                Cat(
+                    self.weights[2 * (r * lanes + k)] & self.inputs[2 * k]
+                    for r in range(rows)
+                    for k in range(lanes)
+                )
+            ),
+            self.resting.eq(Mux(counted, real_lanes * real_rows - popcount(gates), 0)),
+        ]
 
     def _write_hidden(self, m: Module, elements: list, push: Signal, last: Signal) -> None:
         plan, lanes, rows = self.plan, self.plan.hardware.lanes, self.plan.hardware.rows

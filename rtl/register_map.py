@@ -77,12 +77,14 @@ REGISTERS = (
     Register("epochs", "rw", 16, "epochs of the next run"),
     Register("samples", "rw", 16, "samples of an epoch, from the start of the store"),
     Register("margin", "rw", MARGIN_WIDTH, "M"),
-    Register("gate_shift", "rw", 4, "s: a group is written with probability 2^-s"),
+    Register("probability_shift", "rw", 5, "s of rule ema_dst"),
+    Register("xorshift", "rw", BUS_WIDTH, "random word of rule ema_dst; not 0", external=True),
     *COUNTERS,
     Register("threshold", "rw", THRESHOLD_WIDTH, "r of a layer", per_layer=True),
     Register("window", "rw", THRESHOLD_WIDTH, "a of a layer", per_layer=True),
     Register("offset", "rw", THRESHOLD_WIDTH + 1, "b of a layer", per_layer=True, signed=True),
     Register("confidence", "rw", THRESHOLD_WIDTH, "theta of a layer's errors", per_layer=True),
+    Register("gate_shift", "rw", 4, "s of a layer: a group is written 1 in 2^s", per_layer=True),
 )
 
 IDENTITY = 0x54534731

@@ -101,10 +101,10 @@ class Trainer(wiring.Component):
             "epochs": 1,
             "samples": hardware.store_samples,
             "margin": config.margin,
-            "gate_shift": config.of("gate_shift", 0),
+            "probability_shift": config.probability_shift,
         }
         for l in range(config.layer_count):
-            for name in ("threshold", "window", "offset", "confidence"):
+            for name in ("threshold", "window", "offset", "confidence", "gate_shift"):
                 values[f"{name}_{l}"] = config.of(name, l)
         return values
 
@@ -168,10 +168,14 @@ class Trainer(wiring.Component):
             forward.buffer.eq(buffer),
             row_source.layer.eq(layer),
             gate.layer.eq(layer),
-            gate.gate_shift.eq(bus.gate_shift),
+            gate.gate_shift.eq(of_layer("gate_shift", layer)),
             delta.layer.eq(layer),
             update.layer.eq(layer),
             update.buffer.eq(buffer),
+            update.shift.eq(bus.probability_shift),
+            update.load.eq(bus.xorshift_write),
+            update.load_state.eq(bus.write_data),
+            bus.xorshift.eq(update.state),
         ]
 
         # Loss
@@ -387,6 +391,7 @@ class Trainer(wiring.Component):
                 "groups_drawn": gate.drawn,
                 "groups_written": gate.opened,
                 "sign_flips": update.flips,
+                "resting": forward.resting,
                 "cycles": running,
             },
         )

@@ -93,12 +93,13 @@ class TrainerPlan:
                 f"lanes must divide rng_group ({config.rng_group}) or be a multiple of it, "
                 f"not {lanes}"
             )
-        for name in ("counter_width", "gate_shift"):
-            if len(set(getattr(config, name))) > 1:
-                raise ParameterError(
-                    f"{name} must be the same for every layer in hardware, "
-                    f"not {getattr(config, name)}"
-                )
+        if len(set(config.counter_width)) > 1:
+            raise ParameterError(
+                f"counter_width must be the same for every layer in hardware, "
+                f"not {config.counter_width}"
+            )
+        if config.loss != "crammer_singer":
+            raise ParameterError(f"loss must be 'crammer_singer' in hardware, not {config.loss!r}")
         plans = []
         weight_base = 0
         first = ceil_div(config.layers[0], lanes)
@@ -147,7 +148,14 @@ class TrainerPlan:
             rng_group=config.rng_group,
             gradient_width=2,
             counter_width=config.of("counter_width", 0),
+            probability_shift_max=self.probability_shift_max,
         )
+
+    @property
+    def probability_shift_max(self) -> int:
+        """Largest s of rule ``ema_dst`` that the configuration or its schedule asks for."""
+        scheduled = [v for _, name, v in self.config.schedule if name == "probability_shift"]
+        return max(self.config.probability_shift, *scheduled, 0)
 
     @property
     def counter_width(self) -> int:

@@ -1,6 +1,6 @@
 """The update engine in hardware, P lanes wide; golden model: ``golden.update_engine``."""
 
-from amaranth import Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -101,30 +101,30 @@ class UpdateEngine(wiring.Component):
         word = self.i.payload
         m.submodules.draws = draws = UpdateDraws(p, seed=self.seed)
         taken = Signal()
-        result = Signal(output_layout(p))
 
         # Cycle 0: which groups are written, and what their lanes come to
-        m.d.comb += [
-            draws.taken.eq(taken),
-            draws.last.eq(word.last),
-            draws.end.eq(word.end),
-            result.write.eq(draws.opened),
-            result.last.eq(word.last),
-        ]
+        m.d.comb += [draws.taken.eq(taken), draws.last.eq(word.last), draws.end.eq(word.end)]
         for name, member in generator_members(p, self.seed).items():
             outer, inner = getattr(self, name), getattr(draws, name)
             m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+        momenta = []
+        weights = []
         for k in range(p.lanes):
             group = k // p.rng_group if len(draws.opened) > 1 else 0
+            is_open = draws.opened[group]
             m.submodules[f"lane{k}"] = lane = UpdateLane(p)
             for name in control_members(p):
                 m.d.comb += getattr(lane, name).eq(getattr(self, name))
             if p.random_width:
                 m.d.comb += lane.random.eq(draws.words[k])
-            m.d.comb += lane.weight.eq(word.weight[k])
             if p.momentum_width:
                 m.d.comb += lane.momentum.eq(word.momentum[k])
-            self._connect_gate(m, lane, k, draws.opened[group], result)
+                momenta.append(self._kept(is_open, lane.momentum_next, word.momentum[k]))
+            m.d.comb += [
+                lane.weight.eq(word.weight[k]),
+                lane.grad.eq(Mux(is_open, word.grad[k], 0) if p.has_trit_weights else word.grad[k]),
+            ]
+            weights.append(self._kept(is_open, lane.weight_next, word.weight[k]))
 
         # Cycle 1: output
         m.d.comb += [
@@ -134,25 +134,15 @@ class UpdateEngine(wiring.Component):
         with m.If(self.i.ready):
             m.d.sync += self.o.valid.eq(self.i.valid)
         with m.If(taken):
-            m.d.sync += self.o.payload.eq(result)
+            m.d.sync += [
+                self.o.payload.weight.eq(Cat(weights)),
+                self.o.payload.write.eq(draws.opened),
+                self.o.payload.last.eq(word.last),
+            ]
+            if p.momentum_width:
+                m.d.sync += self.o.payload.momentum.eq(Cat(momenta))
         return m
 
-    def _connect_gate(
-        self, m: Module, lane: UpdateLane, k: int, is_open: Signal, result: data.View
-    ) -> None:
-        """A lane of a skipped group keeps what it holds."""
-        p, word = self.parameters, self.i.payload
-        if p.has_trit_weights:
-            # Under these rules a gradient of zero leaves a lane alone, which costs least.
-            m.d.comb += [
-                lane.grad.eq(Mux(is_open, word.grad[k], 0)),
-                result.weight[k].eq(lane.weight_next),
-                result.momentum[k].eq(lane.momentum_next),
-            ]
-            return
-        m.d.comb += [
-            lane.grad.eq(word.grad[k]),
-            result.weight[k].eq(Mux(is_open, lane.weight_next, word.weight[k])),
-        ]
-        if p.momentum_width:
-            m.d.comb += result.momentum[k].eq(Mux(is_open, lane.momentum_next, word.momentum[k]))
+    def _kept(self, is_open: Value, new: Value, old: Value) -> Value:
+        """What a lane of a group holds next; a trit lane whose gradient is held at zero stays."""
+        return new if self.parameters.has_trit_weights else Mux(is_open, new, old)

@@ -174,7 +174,7 @@ class UpdateLane(wiring.Component):
             down.eq(sign.negative & up_or_down),
             total.eq(counter + Cat(up_or_down, down.replicate(width - 1))),
             # The total of a step is ±2^(F−1), of which only the top bit is set.
-            self.momentum_next.eq(Cat(total[:-1], total[-1] & ~changed).as_signed()),
+            self.momentum_next.eq(total & Cat(Const(-1, width - 1), ~changed)),
         ]
         self._step_trit(m, changed, sign.negative)
 
@@ -233,7 +233,7 @@ class UpdateLane(wiring.Component):
         unit = Signal(dropped_max + 1)
         m.d.comb += [dropped.eq(p.step_shift + self._shift()), unit.eq(1 << dropped)]
         offset: Value = unit >> 1
-        if p.rounding == "stochastic":
+        if p.random_width:
             offset = self.random & (unit - 1)[:dropped_max]
         # Where every bit that can be dropped is zero, rounding changes nothing.
         rounded = exact + offset if zero_bits < dropped_max else exact

@@ -1,11 +1,13 @@
 """Reads, steps and writes the words whose gate is open."""
 
-from amaranth import Array, Cat, Const, Module, Mux, Signal
+from amaranth import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .group_gate import groups_per_word, word_layout
-from .trainer_plan import TrainerPlan
+from .trainer_plan import TrainerPlan, ceil_div
+from . import xorshift
+from .popcount import popcount
 from .trit import Trit
 from .update_lane import UpdateLane
 
@@ -30,12 +32,15 @@ class UpdatePass(wiring.Component):
         ``write_mask`` has a bit a ``weight_chunk`` lanes.
     write_counter_address, write_counters : Out
     flips : Out
-        Weights changed by the word written in this cycle.
+        Weights changed by a word, a cycle after it was written.
+    shift : In, state : Out(32), load : In(1), load_state : In(32)
+        s of rule ``ema_dst``, and its generator: a word for 32 lanes of an open group.
     busy : Out(1)
     """
 
     def __init__(self, plan: TrainerPlan) -> None:
         self.plan = plan
+        self.parameters = plan.update_parameters
         lanes, part = plan.hardware.lanes, plan.hardware.counter_lanes
         weights = range(max(plan.weight_depth, 2))
         counters = range(max(plan.counter_depth, 2))
@@ -63,6 +68,10 @@ class UpdatePass(wiring.Component):
                 "write_counters": Out(plan.counter_width * part),
                 "flips": Out(range(part + 1)),
                 "busy": Out(1),
+                "shift": In(range(max(plan.probability_shift_max + 1, 2))),
+                "state": Out(xorshift.WORD_WIDTH, init=xorshift.FALLBACK_STATE),
+                "load": In(1),
+                "load_state": In(xorshift.WORD_WIDTH),
             }
         )
 
@@ -96,6 +105,7 @@ class UpdatePass(wiring.Component):
         # Cycle 1: what was read is stepped.
         valid_1, negative_1 = Signal(), Signal()
         step_1, open_1 = Signal.like(step), Signal.like(self.i.payload.open)
+        word_1 = Signal.like(self.i.payload.word)
         address_1, counter_address_1 = (
             Signal.like(self.weight_address),
             Signal.like(self.counter_address),
@@ -105,29 +115,36 @@ class UpdatePass(wiring.Component):
             negative_1.eq(row.negative),
             step_1.eq(step),
             open_1.eq(self.i.payload.open),
+            word_1.eq(self.i.payload.word),
             address_1.eq(self.weight_address),
             counter_address_1.eq(self.counter_address),
             self.read_bank.eq(row.bank),
         ]
         weights = self.weights.word_select(step_1, 2 * part)
         inputs = self.inputs.word_select(step_1, 2 * part)
+        randoms = self._random_words(m, valid_1, open_1, step_1, word_1)
         new_weights, new_counters, changed = [], [], []
-        in_word = groups_per_word(plan)
+        # A product of trits is ±1: above α only where α is zero.
+        confident = Array([a == 0 for a in plan.config.gradient_confidence])[self.layer]
+        in_word, group = groups_per_word(plan), plan.config.rng_group
         for k in range(part):
             x = Trit(inputs.word_select(k, 2))
-            lane = UpdateLane(plan.update_parameters)
+            lane = UpdateLane(self.parameters)
             m.submodules[f"lane{k}"] = lane
             # Which group the lane belongs to changes with the step only where a word has several.
             gate = Array(
-                open_1[(s * part + k) // plan.config.rng_group if in_word > 1 else 0]
-                for s in range(steps)
+                open_1[(s * part + k) // group if in_word > 1 else 0] for s in range(steps)
             )[step_1]
-            nonzero = x.nonzero & gate
+            nonzero = x.nonzero & gate & confident
             m.d.comb += [
                 lane.grad.eq(Cat(nonzero, nonzero & (x.negative ^ negative_1)).as_signed()),
                 lane.momentum.eq(self.counters.word_select(k, width).as_signed()),
                 lane.weight.eq(weights.word_select(k, 2)),
             ]
+            if self.parameters.shift_max:
+                m.d.comb += lane.shift.eq(self.shift)
+            if self.parameters.random_width:
+                m.d.comb += lane.random.eq(randoms[k])
             new_weights.append(lane.weight_next)
             new_counters.append(lane.momentum_next[:width])
             changed.append(lane.changed)
@@ -145,7 +162,56 @@ class UpdatePass(wiring.Component):
             flips.eq(Mux(valid_1, Cat(changed), 0)),
         ]
         m.d.comb += [
-            self.flips.eq(sum(flips[k] for k in range(part))),
+            self.flips.eq(popcount(flips)),
             self.busy.eq(self.i.valid | valid_1 | self.write_valid),
         ]
         return m
+
+    def _random_words(
+        self, m: Module, valid: Signal, is_open: Signal, step: Signal, word: Signal
+    ) -> list[Value]:
+        """The word each lane reads: one step of the generator for 32 lanes of an open group."""
+        plan, part = self.plan, self.plan.hardware.counter_lanes
+        if not self.parameters.random_width:
+            return []
+        lanes, group = plan.hardware.lanes, plan.config.rng_group
+        steps, shared = plan.counter_steps, xorshift.WORD_WIDTH
+        sets = max(1, part // shared)  # sets of 32 lanes begun or continued in a cycle
+        # Which set of 32 lanes of the row comes first in this cycle, and how many the row has.
+        place = word * (lanes // part) + step  # in units of ``part`` lanes
+        sets_in_row = Array([ceil_div(p.inputs, shared) for p in plan.layers])[self.layer]
+        state: Value = self.state
+        words = []
+        for k in range(sets):
+            if part >= shared:
+                gates = [
+                    is_open[(s * part + k * shared) // group if len(is_open) > 1 else 0]
+                    for s in range(steps)
+                ]
+                begins = Array(gates)[step] & (place * sets + k < sets_in_row)
+            else:
+                in_set = shared // part
+                gates = [is_open[(s * part) // group if len(is_open) > 1 else 0] for s in range(steps)]
+                begins = Array(gates)[step] & (place % in_set == 0)
+            following = Signal(shared, name=f"random{k}")
+            m.d.comb += following.eq(Mux(begins, xorshift.advance(state), state))
+            words.append(following)
+            state = following
+        with m.If(self.load):
+            m.d.sync += self.state.eq(
+                Mux(self.load_state == 0, xorshift.FALLBACK_STATE, self.load_state)
+            )
+        with m.Elif(valid):
+            m.d.sync += self.state.eq(state)
+        width = self.parameters.random_width
+        if part >= shared:
+            return [
+                xorshift.lane_word(words[k // shared], k % shared)[:width] for k in range(part)
+            ]
+        return [
+            Array(
+                xorshift.lane_word(words[0], first * part + k)[:width]
+                for first in range(shared // part)
+            )[place % (shared // part)]
+            for k in range(part)
+        ]

@@ -27,6 +27,7 @@ STATUS_COUNTERS = (
     "groups_drawn",
     "groups_written",
     "sign_flips",
+    "resting",
 )
 BUSY = 1
 
@@ -107,6 +108,8 @@ class TrainerBench(Testbench):
     async def initialise(self) -> None:
         """Have the trainer draw its initial weights from the seed."""
         await self.write("seed", self.seed % (1 << 16))
+        await self.write("xorshift", self.golden.xorshift.state)
+        await self.write("shift_lfsr", self.golden.shift_lfsr.state)
         await self.write("command", Command.INITIALISE)
         cycles = self.network.weight_count + self.plan.counter_depth
         await ClockCycles(self.clk, cycles)
@@ -137,6 +140,8 @@ class TrainerBench(Testbench):
         for l, counters in enumerate(self.image.counters_from(read)):
             self._equal(f"counters[{l}]", self.golden.counters[l], counters)
         self._equal("lfsr", self.golden.lfsr_state, await self.read("lfsr"))
+        if self.network.rule == "ema_dst":
+            self._equal("xorshift", self.golden.xorshift.state, await self.read("xorshift"))
 
     async def compare_status(self) -> None:
         """Every status counter against golden."""
