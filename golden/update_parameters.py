@@ -103,16 +103,16 @@ class UpdateParameters:
 
     def __post_init__(self) -> None:
         choice("rule", self.rule, RULES)
-        integer("momentum_frac", self.momentum_frac, MOMENTUM_FRAC_MIN, MOMENTUM_FRAC_MAX)
+        frac = integer("momentum_frac", self.momentum_frac, MOMENTUM_FRAC_MIN, MOMENTUM_FRAC_MAX)
         integer("gradient_width", self.gradient_width, GRADIENT_WIDTH_MIN, GRADIENT_WIDTH_MAX)
         for name, low, high in (
             ("lanes", 1, LANES_MAX),
             ("rng_group", 1, LANES_MAX),
             ("gate_shift_max", 0, GATE_SHIFT_MAX),
             ("threshold_width", 0, self.gradient_width if self.is_gated else 0),
-            ("momentum_shift", 1, self.momentum_frac),
+            ("momentum_shift", 1, frac),
             ("counter_width", COUNTER_WIDTH_MIN, COUNTER_WIDTH_MAX),
-            ("dead_zone", 0, (1 << self.momentum_frac) - 1),
+            ("dead_zone", 0, (1 << (frac if self.rule == "ema_dst" else MOMENTUM_FRAC_MAX)) - 1),
             ("probability_shift_max", 0, SHIFT_MAX),
             ("weight_width", 2, WEIGHT_WIDTH_MAX),
             ("weight_frac", 0, WEIGHT_WIDTH_MAX),

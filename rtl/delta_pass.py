@@ -1,13 +1,18 @@
 """Errors of the layer below: the rows with an error are read once for each word of P lanes."""
 
-from amaranth import Array, Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth import Array, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .error_lanes import ErrorLanes
+from .error_lanes import ErrorLanes, error_sum_width
 from .register_map import THRESHOLD_WIDTH
 from .row_source import row_layout
 from .trainer_plan import TrainerPlan
+
+
+def error_sum_layout(width: int) -> data.StructLayout:
+    """An error before it is quantised, and whether it is the last of its layer."""
+    return data.StructLayout({"value": signed(width), "last": 1})
 
 
 class DeltaPass(wiring.Component):
@@ -30,6 +35,8 @@ class DeltaPass(wiring.Component):
         Window flags in the activation memory.
     write_valid, write_address, write_data : Out
         Errors; never refused.
+    o : Out(stream of error sums)
+        In place of those writes where errors are quantised: every unit, ``last`` with the last.
     done : Out(1)
         Pulses at the end.
     """
@@ -37,8 +44,10 @@ class DeltaPass(wiring.Component):
     def __init__(self, plan: TrainerPlan) -> None:
         self.plan = plan
         lanes = plan.hardware.lanes
+        sums = {"o": Out(stream.Signature(error_sum_layout(error_sum_width(plan))))}
         super().__init__(
             {
+                **(sums if plan.quantises else {}),
                 "start": In(1),
                 "layer": In(range(max(len(plan.layers), 2))),
                 "confidence": In(THRESHOLD_WIDTH),
@@ -77,7 +86,7 @@ class DeltaPass(wiring.Component):
         # Cycle 1: the word is added or subtracted.
         m.d.sync += [
             errors.add.eq(self.enable),
-            errors.negative.eq(self.i.payload.negative),
+            errors.error.eq(self.i.payload.error),
             self.bank.eq(self.i.payload.bank),
         ]
         m.d.comb += [
@@ -105,10 +114,33 @@ class DeltaPass(wiring.Component):
                 m.d.comb += self.read_enable.eq(1)
                 m.next = "WRITE-ERRORS"
             with m.State("WRITE-ERRORS"):
-                m.d.comb += self.write_valid.eq(1)
-                m.d.sync += word.eq(word + 1)
-                m.next = "START-ROWS"
-                with m.If(word == words - 1):
-                    m.d.comb += self.done.eq(1)
-                    m.next = "IDLE"
+                if plan.quantises:
+                    m.d.comb += self.read_enable.eq(1)  # the window word stays on the port
+                    word_done = self._send_lanes(m, errors, below)
+                else:
+                    m.d.comb += self.write_valid.eq(1)
+                    word_done = Const(1)
+                with m.If(word_done):
+                    m.d.sync += word.eq(word + 1)
+                    m.next = "START-ROWS"
+                    with m.If(word == words - 1):
+                        m.d.comb += self.done.eq(1)
+                        m.next = "IDLE"
         return m
+
+    def _send_lanes(self, m: Module, errors: ErrorLanes, below: list) -> Value:
+        """Offer the word's sums one by one; true with the transfer of the last."""
+        lane, unit = Signal.like(errors.lane), Signal(range(max(2, *(p.units for p in below))))
+        last = unit == Array([p.units - 1 for p in below])[self.layer]
+        taken, word_done = Signal(), Signal()
+        m.d.comb += [
+            errors.lane.eq(lane),
+            self.o.valid.eq(1),
+            self.o.payload.value.eq(errors.value),
+            self.o.payload.last.eq(last),
+            taken.eq(self.o.ready),
+            word_done.eq(taken & (last | (lane == errors.lanes - 1))),
+        ]
+        with m.If(taken):
+            m.d.sync += [lane.eq(Mux(word_done, 0, lane + 1)), unit.eq(Mux(last, 0, unit + 1))]
+        return word_done

@@ -87,13 +87,26 @@ REGISTERS = (
     Register("gate_shift", "rw", 4, "s of a layer: a group is written 1 in 2^s", per_layer=True),
 )
 
+CONTROLLERS = (
+    Register(
+        "controller",
+        "rw",
+        BUS_WIDTH,
+        "precision controller of a layer's errors: generator in bits 0-15, exponent 16-20, "
+        "width 21-25, streak 26-31",
+        per_layer=True,
+        external=True,
+    ),
+)
+
 IDENTITY = 0x54534731
 
 
 def registers(config: TrainerConfig) -> dict[str, Register]:
     """Every register in order of address; those that exist a layer are called ``name_l``."""
     found: dict[str, Register] = {}
-    for register in REGISTERS:
+    quantises = config.loss == "squared_hinge"
+    for register in REGISTERS + (CONTROLLERS if quantises else ()):
         if register.per_layer:
             found.update({f"{register.name}_{l}": register for l in range(config.layer_count)})
         else:

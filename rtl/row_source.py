@@ -1,6 +1,6 @@
 """Finds the rows whose error is not zero, ascending, and where their weights lie."""
 
-from amaranth import Array, Module, Mux, Signal
+from amaranth import Array, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,12 +8,12 @@ from .trainer_plan import TrainerPlan
 
 
 def row_layout(plan: TrainerPlan) -> data.StructLayout:
-    """A row with an error: first word's address in its bank, the bank, the error's sign."""
+    """A row with an error: first word's address in its bank, the bank, the error."""
     return data.StructLayout(
         {
             "address": range(max(plan.weight_depth, 2)),
             "bank": range(max(plan.hardware.rows, 2)),
-            "negative": 1,
+            "error": signed(plan.error_width),
         }
     )
 
@@ -99,7 +99,7 @@ class RowSource(wiring.Component):
                     self.o.valid.eq(1),
                     self.o.payload.address.eq(addresses[chosen]),
                     self.o.payload.bank.eq(chosen[: len(bank)] if rows > 1 else 0),
-                    self.o.payload.negative.eq(second == label_first),
+                    self.o.payload.error.eq(Mux(second == label_first, -1, 1)),
                 ]
                 with m.If(self.o.ready):
                     m.d.sync += second.eq(1)
@@ -119,7 +119,7 @@ class RowSource(wiring.Component):
                         self.o.valid.eq(word[0]),
                         self.o.payload.address.eq(row_address),
                         self.o.payload.bank.eq(bank),
-                        self.o.payload.negative.eq(word[1]),
+                        self.o.payload.error.eq(word[:2].as_signed()),
                     ]
                     with m.If(~word[0] | self.o.ready):
                         m.d.sync += [

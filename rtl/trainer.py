@@ -1,6 +1,6 @@
 """The trainer: a whole ternary network that learns on chip, one sample at a time."""
 
-from amaranth import Array, Cat, Module, Mux, Signal
+from amaranth import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -8,6 +8,7 @@ from ..golden.design import HardwareConfig
 from ..golden.trainer_config import TrainerConfig
 from . import lfsr
 from .delta_pass import DeltaPass
+from .error_quantizer import ErrorQuantizer
 from .forward_pass import ForwardPass
 from .group_gate import GroupGate
 from .initialiser import Initialiser
@@ -21,6 +22,8 @@ from .register_map import (
 )
 from .row_source import RowSource
 from .sample_loader import SampleLoader
+from .serial_row_source import SerialRowSource
+from .squared_hinge import SquaredHinge
 from .trainer_bus import BusRequest, BusResponse, TrainerBus
 from .trainer_plan import BUS_WIDTH, TrainerPlan
 from .update_pass import UpdatePass
@@ -113,16 +116,26 @@ class Trainer(wiring.Component):
         plan, hardware = self.plan, self.plan.hardware
         lanes, rows = hardware.lanes, hardware.rows
         layer_count = len(plan.layers)
-        top = layer_count - 1
 
         m.submodules.bus = bus = TrainerBus(plan, initial=self.initial_registers())
         m.submodules.loader = loader = SampleLoader(plan)
         m.submodules.initialiser = initialiser = Initialiser(plan)
         m.submodules.forward = forward = ForwardPass(plan)
-        m.submodules.loss = loss = MarginLoss(
-            classes=plan.layers[-1].units, sum_width=plan.sum_width, margin_width=MARGIN_WIDTH
-        )
-        m.submodules.rows = row_source = RowSource(plan)
+        classes, top = plan.layers[-1].units, layer_count - 1
+        if plan.quantises:
+            m.submodules.quantizer = quantizer = ErrorQuantizer(plan)
+            m.submodules.loss = loss = SquaredHinge(
+                classes=classes,
+                sum_width=plan.sum_width,
+                margin_width=MARGIN_WIDTH,
+                error_width=quantizer.parameters[top].input_width,
+            )
+            m.submodules.rows = row_source = SerialRowSource(plan)
+        else:
+            m.submodules.loss = loss = MarginLoss(
+                classes=classes, sum_width=plan.sum_width, margin_width=MARGIN_WIDTH
+            )
+            m.submodules.rows = row_source = RowSource(plan)
         m.submodules.gate = gate = GroupGate(plan)
         m.submodules.delta = delta = DeltaPass(plan)
         m.submodules.update = update = UpdatePass(plan)
@@ -184,9 +197,18 @@ class Trainer(wiring.Component):
             loss.sum.eq(forward.sum),
             loss.label.eq(label),
             loss.margin.eq(bus.margin),
-            row_source.label.eq(label),
-            row_source.rival.eq(loss.rival),
         ]
+        # Where errors are trits, hidden ones share the activation memory.
+        row_read_enable, row_read_address = Const(0), Const(0)
+        if plan.quantises:
+            self._quantise_errors(m, bus, quantizer, loss, delta, row_source, layer)
+        else:
+            row_read_enable, row_read_address = row_source.read_enable, row_source.read_address
+            m.d.comb += [
+                row_source.label.eq(label),
+                row_source.rival.eq(loss.rival),
+                row_source.read_data.eq(activation_read.data),
+            ]
 
         # Rows with an error go to the pass in work.
         updating = Signal()
@@ -199,7 +221,7 @@ class Trainer(wiring.Component):
             delta.rows_done.eq(row_source.done),
         ]
         connect(m, gate.o, update.i)
-        m.d.comb += update.hold.eq(row_source.read_enable)
+        m.d.comb += update.hold.eq(row_read_enable)
 
         # Generator
         m.d.comb += [
@@ -223,8 +245,8 @@ class Trainer(wiring.Component):
             activation_read.en.eq(1),
             activation_read.addr.eq(
                 Mux(
-                    row_source.read_enable,
-                    row_source.read_address,
+                    row_read_enable,
+                    row_read_address,
                     Mux(
                         forward.enable,
                         forward.input_address,
@@ -234,7 +256,6 @@ class Trainer(wiring.Component):
             ),
             forward.inputs.eq(activation_read.data),
             delta.read_data.eq(activation_read.data),
-            row_source.read_data.eq(activation_read.data),
             update.inputs.eq(activation_read.data),
         ]
         with m.If(forward.write_valid):
@@ -329,14 +350,28 @@ class Trainer(wiring.Component):
             with m.State("LOSS"):
                 m.next = "FINISH"
                 with m.If(bus.learn & loss.active):
-                    m.next = "DELTA-START" if top else "UPDATE-START"
+                    if plan.quantises:
+                        m.d.comb += [loss.send.eq(1), quantizer.start.eq(1)]
+                        m.next = "QUANTISE"
+                    else:
+                        m.next = "DELTA-START" if top else "UPDATE-START"
+            if plan.quantises:
+                with m.State("QUANTISE"):
+                    with m.If(quantizer.done):
+                        m.next = "DELTA-START" if top else "UPDATE-START"
             with m.State("DELTA-START"):
                 m.d.comb += delta.start.eq(1)
+                if plan.quantises:
+                    m.d.comb += quantizer.start.eq(1)
                 m.next = "DELTA"
             with m.State("DELTA"):
                 m.d.comb += row_source.start.eq(delta.rows_start)
                 with m.If(delta.done):
-                    m.next = "UPDATE-START"
+                    m.next = "STORE-ERRORS" if plan.quantises else "UPDATE-START"
+            if plan.quantises:
+                with m.State("STORE-ERRORS"):
+                    with m.If(quantizer.done):
+                        m.next = "UPDATE-START"
             with m.State("UPDATE-START"):
                 m.d.comb += row_source.start.eq(1)
                 m.next = "UPDATE"
@@ -352,12 +387,21 @@ class Trainer(wiring.Component):
                                 with m.If(layer != 1):
                                     m.next = "DELTA-START"
             with m.State("FINISH"):
-                m.d.comb += [finish.eq(1), loader.release.eq(1)]
-                m.d.sync += sample.eq(sample + 1)
-                with m.If(last_of_epoch):
-                    m.d.sync += [sample.eq(0), epoch.eq(epoch + 1)]
-                m.next = "IDLE"
+                settled = quantizer.idle if plan.quantises else Const(1)
+                with m.If(settled):
+                    m.d.comb += [finish.eq(1), loader.release.eq(1)]
+                    m.d.sync += sample.eq(sample + 1)
+                    with m.If(last_of_epoch):
+                        m.d.sync += [sample.eq(0), epoch.eq(epoch + 1)]
+                        if plan.quantises:
+                            m.d.comb += quantizer.new_window.eq(1)
+                    m.next = "IDLE"
         m.d.comb += running.eq(~fsm.ongoing("INITIALISE") & ~idle)
+        if plan.quantises:
+            from_above = (
+                fsm.ongoing("DELTA-START") | fsm.ongoing("DELTA") | fsm.ongoing("STORE-ERRORS")
+            )
+            m.d.comb += quantizer.layer.eq(Mux(from_above, below, layer))
 
         # Status
         m.d.comb += [
@@ -396,6 +440,29 @@ class Trainer(wiring.Component):
             },
         )
         return m
+
+    def _quantise_errors(self, m, bus, quantizer, loss, delta, row_source, layer) -> None:
+        """Errors pass a precision controller on their way from the loss, or from a layer above."""
+        from_loss = ~delta.o.valid
+        m.d.comb += [
+            quantizer.i.valid.eq(loss.o.valid | delta.o.valid),
+            quantizer.i.payload.value.eq(
+                Mux(from_loss, loss.o.payload.value, delta.o.payload.value)
+            ),
+            quantizer.i.payload.last.eq(
+                Mux(from_loss, loss.o.payload.last, delta.o.payload.last)
+            ),
+            loss.o.ready.eq(quantizer.i.ready & from_loss),
+            delta.o.ready.eq(quantizer.i.ready),
+            quantizer.read_address.eq(row_source.read_address),
+            row_source.read_data.eq(quantizer.read_data),
+            quantizer.load_state.eq(bus.write_data),
+        ]
+        for l in range(len(self.plan.layers)):
+            m.d.comb += [
+                getattr(bus, f"controller_{l}").eq(getattr(quantizer, f"state_{l}")),
+                getattr(quantizer, f"load_{l}").eq(getattr(bus, f"controller_{l}_write")),
+            ]
 
     def _weight_memory(self, m, banks, bus, initialiser, forward, delta, update) -> None:
         """Who reads and writes the weights; the host word is a chunk of a bank's word."""

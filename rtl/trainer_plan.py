@@ -15,7 +15,7 @@ from ..golden.trainer_config import TrainerConfig
 from ..golden.update_parameters import UpdateParameters
 
 BUS_WIDTH = 32
-WEIGHT_CHUNK_LANES = BUS_WIDTH // 2
+STREAK_MAX = 63  # a controller's state is one word of the bus
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -98,8 +98,11 @@ class TrainerPlan:
                 f"counter_width must be the same for every layer in hardware, "
                 f"not {config.counter_width}"
             )
-        if config.loss != "crammer_singer":
-            raise ParameterError(f"loss must be 'crammer_singer' in hardware, not {config.loss!r}")
+        if config.precision.patience > STREAK_MAX:
+            raise ParameterError(
+                f"precision.patience must be from 1 to {STREAK_MAX} in hardware, "
+                f"not {config.precision.patience}"
+            )
         plans = []
         weight_base = 0
         first = ceil_div(config.layers[0], lanes)
@@ -150,6 +153,25 @@ class TrainerPlan:
             counter_width=config.of("counter_width", 0),
             probability_shift_max=self.probability_shift_max,
         )
+
+    @property
+    def quantises(self) -> bool:
+        """True where errors are integers of a few bits, not trits."""
+        return self.config.loss == "squared_hinge"
+
+    @property
+    def error_width(self) -> int:
+        """Bits of an error of a unit, signed."""
+        return self.config.precision.output_width if self.quantises else 2
+
+    def error_base(self, layer: int) -> int:
+        """Where the quantised errors of a layer's units begin in their memory."""
+        return sum(p.units for p in self.layers[:layer])
+
+    @property
+    def error_depth(self) -> int:
+        """Quantised errors of all units."""
+        return self.error_base(len(self.layers))
 
     @property
     def probability_shift_max(self) -> int:

@@ -103,7 +103,7 @@ class UpdatePass(wiring.Component):
                 m.d.sync += step.eq(step + 1)
 
         # Cycle 1: what was read is stepped.
-        valid_1, negative_1 = Signal(), Signal()
+        valid_1, negative_1, confident_1 = Signal(), Signal(), Signal()
         step_1, open_1 = Signal.like(step), Signal.like(self.i.payload.open)
         word_1 = Signal.like(self.i.payload.word)
         address_1, counter_address_1 = (
@@ -112,7 +112,8 @@ class UpdatePass(wiring.Component):
         )
         m.d.sync += [
             valid_1.eq(self.enable),
-            negative_1.eq(row.negative),
+            negative_1.eq(row.error[-1]),
+            confident_1.eq(abs(row.error) > Array(plan.config.gradient_confidence)[self.layer]),
             step_1.eq(step),
             open_1.eq(self.i.payload.open),
             word_1.eq(self.i.payload.word),
@@ -124,8 +125,6 @@ class UpdatePass(wiring.Component):
         inputs = self.inputs.word_select(step_1, 2 * part)
         randoms = self._random_words(m, valid_1, open_1, step_1, word_1)
         new_weights, new_counters, changed = [], [], []
-        # A product of trits is ±1: above α only where α is zero.
-        confident = Array([a == 0 for a in plan.config.gradient_confidence])[self.layer]
         in_word, group = groups_per_word(plan), plan.config.rng_group
         for k in range(part):
             x = Trit(inputs.word_select(k, 2))
@@ -135,7 +134,7 @@ class UpdatePass(wiring.Component):
             gate = Array(
                 open_1[(s * part + k) // group if in_word > 1 else 0] for s in range(steps)
             )[step_1]
-            nonzero = x.nonzero & gate & confident
+            nonzero = x.nonzero & gate & confident_1
             m.d.comb += [
                 lane.grad.eq(Cat(nonzero, nonzero & (x.negative ^ negative_1)).as_signed()),
                 lane.momentum.eq(self.counters.word_select(k, width).as_signed()),

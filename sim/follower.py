@@ -62,13 +62,18 @@ class Follower:
         self._pending: list[Write] = []
         self._wanted = 0
         self._start = 0
+        self._epoch = 1
         self._reached = Event()
         self._samples: list[tuple[Any, int]] = []
         cocotb.start_soon(self._follow_writes())
         cocotb.start_soon(self._follow_samples())
 
-    async def run(self, samples: list[tuple[Any, int]]) -> None:
-        """Wait until the RTL has trained ``samples`` (trits, label), comparing as it goes."""
+    async def run(self, samples: list[tuple[Any, int]], epoch: int) -> None:
+        """Wait until the RTL has trained ``samples`` (trits, label), comparing as it goes.
+
+        ``epoch`` samples make an epoch.
+        """
+        self._epoch = epoch
         self._samples = samples
         self._pending.clear()
         self._wanted = self.samples + len(samples)
@@ -114,6 +119,8 @@ class Follower:
             self.golden.train_sample(sample, label)
             self._compare()
             self.samples += 1
+            if (self.samples - self._start) % self._epoch == 0:
+                self.golden.finish_epoch()
             if self.samples == self._wanted:
                 self._reached.set()
 

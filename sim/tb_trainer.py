@@ -15,7 +15,7 @@ from cocotb.triggers import ClockCycles
 from ..rtl.register_map import IDENTITY, Command, Region, address
 from .follower import RecordingTrainer
 from .testbench import parameters
-from .trainer_bench import Refused, TrainerBench
+from .trainer_bench import Refused, TrainerBench, controller_word
 
 
 async def ready_to_train(dut: Any, idle: bool = False, stall: bool = False) -> TrainerBench:
@@ -96,14 +96,28 @@ async def resumes_from_a_checkpoint(dut: Any) -> None:
         (Region.COUNTERS, *tb.image.counters(golden.counters)),
     ]
     lfsr = golden.lfsr_state
+    controllers = [controller_word(controller) for controller in golden.controllers]
     await tb.write("seed", 7)
     await tb.write("command", Command.INITIALISE)
     await tb.wait_until_idle(20000)
     for region, offsets, words in saved:
         await tb.write_words(region, offsets, words)
     await tb.write("lfsr", lfsr)
+    await tb.write("xorshift", golden.xorshift.state)
+    for l, word in enumerate(controllers):
+        await tb.write(f"controller_{l}", word)
     await tb.compare_memories()
     await tb.train()
+    await tb.compare_memories()
+
+
+@cocotb.test()
+async def trains_on_images_moved_at_random(dut: Any) -> None:
+    tb = await ready_to_train(dut)
+    await tb.train(3, shift=True)
+    tb._equal("shift_lfsr", tb.golden.shift_lfsr.state, await tb.read("shift_lfsr"))
+    await tb.compare_memories()
+    await tb.train(1, shift=False)
     await tb.compare_memories()
 
 
@@ -139,6 +153,8 @@ async def stops_between_samples(dut: Any) -> None:
     golden = RecordingTrainer(tb.network, tb.seed)
     for k in range(seen):
         golden.train_sample(tb.trits[k % len(tb.trits)], int(tb.labels[k % len(tb.trits)]))
+        if k % len(tb.trits) == len(tb.trits) - 1:
+            golden.finish_epoch()
     tb.golden = golden
     assert await tb.read("epoch") * len(tb.trits) + await tb.read("sample") == seen
     await tb.compare_status()

@@ -11,6 +11,8 @@ from cocotb.triggers import ClockCycles
 from ..gen.memory_image import MemoryImage
 from ..golden.design import HardwareConfig
 from ..golden.encoding import encode
+from ..golden.precision_controller import PrecisionController
+from ..golden.sample_store import SampleStore
 from ..golden.trainer_config import TrainerConfig
 from ..rtl.register_map import Command, Region, address, register_addresses, registers
 from ..rtl.trainer_bus import BusRequest, BusResponse
@@ -30,6 +32,12 @@ STATUS_COUNTERS = (
     "resting",
 )
 BUSY = 1
+
+
+def controller_word(controller: PrecisionController) -> int:
+    """State of a precision controller as the register ``controller_l`` shows it."""
+    state = controller.state
+    return state.lfsr | state.exponent << 16 | state.width << 21 | state.streak << 26
 
 
 class Refused(Exception):
@@ -53,6 +61,9 @@ class TrainerBench(Testbench):
         with np.load(given["vectors"]) as vectors:
             self.pixels, self.labels = vectors["pixels"], vectors["labels"]
         self.trits = encode(self.pixels, self.hardware.planes)
+        self.store = SampleStore(
+            self.pixels, self.labels, planes=self.hardware.planes, image=self.hardware.image
+        )
         self.request, self.response = Payload(BusRequest), Payload(BusResponse)
         self.golden = RecordingTrainer(self.network, self.seed)
 
@@ -110,6 +121,8 @@ class TrainerBench(Testbench):
         await self.write("seed", self.seed % (1 << 16))
         await self.write("xorshift", self.golden.xorshift.state)
         await self.write("shift_lfsr", self.golden.shift_lfsr.state)
+        for l, controller in enumerate(self.golden.controllers):
+            await self.write(f"controller_{l}", controller_word(controller))
         await self.write("command", Command.INITIALISE)
         cycles = self.network.weight_count + self.plan.counter_depth
         await ClockCycles(self.clk, cycles)
@@ -122,13 +135,19 @@ class TrainerBench(Testbench):
                 return
         raise AssertionError(f"still busy after {limit} reads of the status")
 
-    async def train(self, epochs: int | None = None) -> None:
+    async def train(self, epochs: int | None = None, *, shift: bool = False) -> None:
         """Run ``epochs`` over the store, every write compared with golden as it happens."""
         epochs = self.epochs if epochs is None else epochs
         await self.write("epochs", epochs)
+        await self.write("shift", shift)
         await self.write("command", Command.RUN)
-        samples = [(x, int(y)) for x, y in zip(self.trits, self.labels, strict=True)] * epochs
-        await self.follower.run(samples)
+        generator = self.golden.shift_lfsr if shift else None
+        samples = [
+            (x, int(y))
+            for _ in range(epochs)
+            for x, y in zip(self.store.epoch(generator), self.labels, strict=True)
+        ]
+        await self.follower.run(samples, len(self.trits))
         await self.wait_until_idle(50)
 
     async def compare_memories(self) -> None:
@@ -142,6 +161,9 @@ class TrainerBench(Testbench):
         self._equal("lfsr", self.golden.lfsr_state, await self.read("lfsr"))
         if self.network.rule == "ema_dst":
             self._equal("xorshift", self.golden.xorshift.state, await self.read("xorshift"))
+        for l, controller in enumerate(self.golden.controllers):
+            name = f"controller_{l}"
+            self._equal(name, controller_word(controller), await self.read(name))
 
     async def compare_status(self) -> None:
         """Every status counter against golden."""
