@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,9 +42,10 @@ def load_digits() -> Samples:
 def read_arrays(path: str | Path) -> dict[str, NDArray]:
     """Every array of an .npz file; raises DataError where it is none, or holds Python objects."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} must be an .npz file of named arrays, not a single array")
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise DataError(f"{path} must be an .npz file of named arrays, not a single array")
+        with archive:
             return {name: archive[name] for name in archive.files}
     except DataError:
         raise
@@ -57,7 +59,7 @@ def read_arrays(path: str | Path) -> dict[str, NDArray]:
 
 
 def check_samples(
-    arrays: dict[str, NDArray], *, pixels: int, pixel_max: int, classes: int
+    arrays: Mapping[str, Any], *, pixels: int, pixel_max: int, classes: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Samples ``x`` [n, pixels] and labels ``y`` [n] of ``arrays``, checked against a network.
 

@@ -54,7 +54,9 @@ class CompiledTrainer(Trainer):
 
     def __init__(self, config: TrainerConfig, seed: int = 1) -> None:
         if kernel is None:
-            raise TrisignError("numba must be installed for the compiled trainer: pip install numba")
+            raise TrisignError(
+                "numba must be installed for the compiled trainer: pip install numba"
+            )
         super().__init__(config, seed)
 
     def train_epoch(self, samples: Trits, labels: NDArray[np.int64]) -> None:

@@ -103,9 +103,7 @@ def train(samples, labels, layers, settings, weights, counters, generators, cont
                     quantize(l - 1, below, controllers)
                 else:
                     below[:] = np.sign(below)
-            update(
-                l, layers, settings, weights, counters, activations, errors, generators, counts
-            )
+            update(l, layers, settings, weights, counters, activations, errors, generators, counts)
 
 
 @compiled

@@ -26,9 +26,7 @@ def check_planes(planes: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]
     return tuple(checked)
 
 
-def encode(
-    pixels: ArrayLike, planes: Sequence[Sequence[int]] = DIGIT_PLANES
-) -> NDArray[np.int8]:
+def encode(pixels: ArrayLike, planes: Sequence[Sequence[int]] = DIGIT_PLANES) -> NDArray[np.int8]:
     """Encode pixels as trits: pixel p gives ``(p ≥ hi) − (p < lo)`` on each plane (lo, hi).
 
     Parameters

@@ -128,7 +128,9 @@ class Trainer:
         """Class of each row of ``x``: the largest sum, the lowest index on ties."""
         h = self.check_trits(x)
         for l in range(self.config.layer_count):
-            z = h.astype(np.int64) @ self.weights[l].T.astype(np.int64) - self.config.of("offset", l)
+            z = h.astype(np.int64) @ self.weights[l].T.astype(np.int64) - self.config.of(
+                "offset", l
+            )
             h = self.activate(l, z)
         return np.argmax(z, axis=-1)
 

@@ -160,7 +160,9 @@ class _Adder:
         self.graph = graph
         self.recipe = recipe
         self.columns: list[_Column] = []
+        # Sum of a counter → its ``two`` and what that reads, while no other shares its LUT.
         self._unpaired: dict[int, tuple[int, int, int, int]] = {}
+        self._paired: set[int] = set()
 
     def column(self, weight: int) -> _Column:
         while len(self.columns) <= weight:
@@ -177,23 +179,17 @@ class _Adder:
         """The ``width`` lowest bits of everything added so far plus ``constant``."""
         outputs: list[Table] = []
         for weight in range(width):
-            rest = self._rest(weight, width)
+            rest = [self.column(i) for i in range(weight, width)]
             wires = [wire for column in rest for wire in column.wires()]
             if len(wires) <= TABLE_WIRES[self.graph.tech]:
-                return outputs + _tables(rest, wires, constant >> weight, width - weight)
-            column = self.column(weight)
-            column.plus_one = bool(constant >> weight & 1)
-            self._reduce(weight, column)
-            outputs.append(self._result(weight, column))
+                outputs += _tables(rest, wires, constant >> weight, width - weight)
+                break
+            rest[0].plus_one = bool(constant >> weight & 1)
+            self._reduce(weight, rest[0])
+            bits = rest[0].bits
+            outputs.append(Table((bits[0][1],), 0b10) if bits else Table((), 0))
+        self.graph.nodes = _without(self.graph.nodes, "pick", self._paired)
         return outputs
-
-    def _rest(self, weight: int, width: int) -> list[_Column]:
-        return [self.column(i) for i in range(weight, width)]
-
-    def _result(self, weight: int, column: _Column) -> Table:
-        if column.bits:
-            return Table((column.bits[0][1],), 0b10)
-        return Table((), 0)
 
     def _reduce(self, weight: int, column: _Column) -> None:
         """Leave at most one bit in the column; carries and digits go to the next one."""
@@ -283,14 +279,15 @@ class _Adder:
             return two
         two_a, *reads = self._unpaired.pop(partner)
         other = next(wire for wire in choices if wire != partner)
-        self._merge(two_a, two, (*reads, total, other))
+        # One cell takes the place of two; nothing has read their outputs yet.
+        self._paired |= {two_a, two}
+        self.graph.nodes.append(Node("pick_pair", (*reads, total, other), (two_a, two)))
         return two
 
-    def _merge(self, two_a: int, two_b: int, inputs: tuple[int, ...]) -> None:
-        """Turn the cells that drive ``two_a`` and ``two_b`` into one pick_pair."""
-        nodes = self.graph.nodes
-        nodes[:] = [node for node in nodes if node.outputs not in ((two_a,), (two_b,))]
-        nodes.append(Node("pick_pair", inputs, (two_a, two_b)))
+
+def _without(nodes: list[Node], cell: str, outputs: set[int]) -> list[Node]:
+    """The nodes, less those of ``cell`` that drive one of ``outputs``."""
+    return [node for node in nodes if node.cell != cell or node.outputs[0] not in outputs]
 
 
 def _tables(

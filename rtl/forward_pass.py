@@ -1,5 +1,7 @@
 """One layer forward: R rows at a time through R processing elements."""
 
+from itertools import pairwise
+
 from amaranth import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -160,7 +162,7 @@ class ForwardPass(wiring.Component):
         m.d.comb += [self.sum_valid.eq(queued != 0), self.sum.eq(queue[0])]
         classes_left = Signal(range(layers[-1].units + 1))
         with m.If(self.sum_valid):
-            m.d.sync += [a.eq(b) for a, b in zip(queue, queue[1:], strict=False)]
+            m.d.sync += [a.eq(b) for a, b in pairwise(queue)]
             m.d.sync += [queued.eq(queued - 1), classes_left.eq(classes_left - 1)]
             with m.If(classes_left == 1):
                 m.d.sync += queued.eq(0)

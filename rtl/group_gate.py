@@ -84,7 +84,9 @@ class GroupGate(wiring.Component):
         is_open = Signal()
         m.d.comb += is_open.eq((drawn_state & mask) == 0)
         with m.If(self.load):
-            m.d.sync += self.state.eq(Mux(self.load_state == 0, lfsr.FALLBACK_STATE, self.load_state))
+            m.d.sync += self.state.eq(
+                Mux(self.load_state == 0, lfsr.FALLBACK_STATE, self.load_state)
+            )
         with m.Elif(self.drawn):
             m.d.sync += self.state.eq(drawn_state)
         with m.Elif(self.step_three):
@@ -100,9 +102,7 @@ class GroupGate(wiring.Component):
         last_word = word == Array([p.words - 1 for p in plan.layers])[self.layer]
         tails = [ceil_div(p.inputs - (p.words - 1) * lanes, group) - 1 for p in plan.layers]
         last_part = (
-            part == Mux(last_word, Array(tails)[self.layer], in_word - 1)
-            if in_word > 1
-            else 1
+            part == Mux(last_word, Array(tails)[self.layer], in_word - 1) if in_word > 1 else 1
         )
 
         # One draw, or one further word of an open group, a cycle

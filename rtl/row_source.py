@@ -80,20 +80,19 @@ class RowSource(wiring.Component):
         row_words = Array([p.words for p in plan.layers])[self.layer]
 
         with m.FSM():
-            with m.State("IDLE"):
-                with m.If(self.start):
-                    m.d.sync += [self.done.eq(0), second.eq(0)]
-                    m.next = "LAST-LAYER"
-                    if hidden:
-                        with m.If(self.layer != top):
-                            pick = self.layer
-                            m.d.sync += [
-                                word_address.eq(Array([p.error_base for p in hidden])[pick]),
-                                rows_left.eq(Array([p.units for p in hidden])[pick]),
-                                row_address.eq(Array([p.weight_base for p in hidden])[pick]),
-                                bank.eq(0),
-                            ]
-                            m.next = "READ"
+            with m.State("IDLE"), m.If(self.start):
+                m.d.sync += [self.done.eq(0), second.eq(0)]
+                m.next = "LAST-LAYER"
+                if hidden:
+                    with m.If(self.layer != top):
+                        pick = self.layer
+                        m.d.sync += [
+                            word_address.eq(Array([p.error_base for p in hidden])[pick]),
+                            rows_left.eq(Array([p.units for p in hidden])[pick]),
+                            row_address.eq(Array([p.weight_base for p in hidden])[pick]),
+                            bank.eq(0),
+                        ]
+                        m.next = "READ"
             with m.State("LAST-LAYER"):
                 m.d.comb += [
                     self.o.valid.eq(1),

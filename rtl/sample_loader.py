@@ -241,9 +241,8 @@ class SampleLoader(wiring.Component):
                         m.d.sync += [lane.eq(0), word.eq(word + 1)]
                     with m.If(last_pixel):
                         m.next = "FLUSH"
-            with m.State("FLUSH"):
-                with m.If(~arrived & ~pending):
-                    m.next = "OFFER"
+            with m.State("FLUSH"), m.If(~arrived & ~pending):
+                m.next = "OFFER"
             with m.State("OFFER"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):

@@ -52,17 +52,16 @@ class SerialRowSource(wiring.Component):
             self.o.payload.error.eq(error),
         ]
         with m.FSM():
-            with m.State("IDLE"):
-                with m.If(self.start):
-                    bases = [plan.error_base(l) for l in range(len(layers))]
-                    m.d.sync += [
-                        self.done.eq(0),
-                        self.read_address.eq(Array(bases)[self.layer]),
-                        rows_left.eq(Array([p.units for p in layers])[self.layer]),
-                        row_address.eq(Array([p.weight_base for p in layers])[self.layer]),
-                        bank.eq(0),
-                    ]
-                    m.next = "READ"
+            with m.State("IDLE"), m.If(self.start):
+                bases = [plan.error_base(l) for l in range(len(layers))]
+                m.d.sync += [
+                    self.done.eq(0),
+                    self.read_address.eq(Array(bases)[self.layer]),
+                    rows_left.eq(Array([p.units for p in layers])[self.layer]),
+                    row_address.eq(Array([p.weight_base for p in layers])[self.layer]),
+                    bank.eq(0),
+                ]
+                m.next = "READ"
             with m.State("READ"):
                 m.next = "OFFER"
             with m.State("OFFER"):

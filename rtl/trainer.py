@@ -333,20 +333,18 @@ class Trainer(wiring.Component):
                         layer.eq(0),
                     ]
                     m.next = "FORWARD-START"
-            with m.State("INITIALISE"):
-                with m.If(initialiser.done):
-                    m.d.sync += initialised.eq(1)
-                    m.next = "IDLE"
+            with m.State("INITIALISE"), m.If(initialiser.done):
+                m.d.sync += initialised.eq(1)
+                m.next = "IDLE"
             with m.State("FORWARD-START"):
                 m.d.comb += forward.start.eq(1)
                 m.next = "FORWARD"
-            with m.State("FORWARD"):
-                with m.If(forward.done):
-                    m.d.sync += layer.eq(layer + 1)
-                    m.next = "FORWARD-START"
-                    with m.If(layer == top):
-                        m.d.sync += layer.eq(top)
-                        m.next = "LOSS"
+            with m.State("FORWARD"), m.If(forward.done):
+                m.d.sync += layer.eq(layer + 1)
+                m.next = "FORWARD-START"
+                with m.If(layer == top):
+                    m.d.sync += layer.eq(top)
+                    m.next = "LOSS"
             with m.State("LOSS"):
                 m.next = "FINISH"
                 with m.If(bus.learn & loss.active):
@@ -356,9 +354,8 @@ class Trainer(wiring.Component):
                     else:
                         m.next = "DELTA-START" if top else "UPDATE-START"
             if plan.quantises:
-                with m.State("QUANTISE"):
-                    with m.If(quantizer.done):
-                        m.next = "DELTA-START" if top else "UPDATE-START"
+                with m.State("QUANTISE"), m.If(quantizer.done):
+                    m.next = "DELTA-START" if top else "UPDATE-START"
             with m.State("DELTA-START"):
                 m.d.comb += delta.start.eq(1)
                 if plan.quantises:
@@ -369,9 +366,8 @@ class Trainer(wiring.Component):
                 with m.If(delta.done):
                     m.next = "STORE-ERRORS" if plan.quantises else "UPDATE-START"
             if plan.quantises:
-                with m.State("STORE-ERRORS"):
-                    with m.If(quantizer.done):
-                        m.next = "UPDATE-START"
+                with m.State("STORE-ERRORS"), m.If(quantizer.done):
+                    m.next = "UPDATE-START"
             with m.State("UPDATE-START"):
                 m.d.comb += row_source.start.eq(1)
                 m.next = "UPDATE"
@@ -449,9 +445,7 @@ class Trainer(wiring.Component):
             quantizer.i.payload.value.eq(
                 Mux(from_loss, loss.o.payload.value, delta.o.payload.value)
             ),
-            quantizer.i.payload.last.eq(
-                Mux(from_loss, loss.o.payload.last, delta.o.payload.last)
-            ),
+            quantizer.i.payload.last.eq(Mux(from_loss, loss.o.payload.last, delta.o.payload.last)),
             loss.o.ready.eq(quantizer.i.ready & from_loss),
             delta.o.ready.eq(quantizer.i.ready),
             quantizer.read_address.eq(row_source.read_address),
@@ -466,7 +460,7 @@ class Trainer(wiring.Component):
 
     def _weight_memory(self, m, banks, bus, initialiser, forward, delta, update) -> None:
         """Who reads and writes the weights; the host word is a chunk of a bank's word."""
-        plan, lanes, rows = self.plan, self.plan.hardware.lanes, self.plan.hardware.rows
+        plan, rows = self.plan, self.plan.hardware.rows
         chunk_bits = (plan.weight_chunks - 1).bit_length()
         bank_bits = (rows - 1).bit_length()
         chunk = Signal(max(chunk_bits, 1))
@@ -515,10 +509,10 @@ class Trainer(wiring.Component):
             with m.Else():
                 m.d.comb += [
                     write.addr.eq(bus_address),
-                    write.data.eq(bus.write_data[: 2 * plan.weight_chunk].replicate(plan.weight_chunks)),
-                    write.en.eq(
-                        Mux(bus.memory_write & selected & (bus_bank == r), 1 << chunk, 0)
+                    write.data.eq(
+                        bus.write_data[: 2 * plan.weight_chunk].replicate(plan.weight_chunks)
                     ),
+                    write.en.eq(Mux(bus.memory_write & selected & (bus_bank == r), 1 << chunk, 0)),
                 ]
 
     def _counter_memory(self, m, read, write, bus, initialiser, update) -> None:

@@ -1,6 +1,6 @@
 """The trainer's bus: registers, and the memories while no run is in progress."""
 
-from amaranth import Module, Mux, Signal, signed
+from amaranth import Const, Module, Mux, Signal, signed
 from amaranth.hdl import Shape
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -107,7 +107,7 @@ class TrainerBus(wiring.Component):
         # Registers
         with m.Switch(self.offset):
             for address, (name, register) in enumerate(self.registers.items()):
-                value = getattr(self, name) if register.access != "wo" else 0
+                value = getattr(self, name) if register.access != "wo" else Const(0)
                 with m.Case(address):
                     m.d.comb += read_data.eq(value)
                     legal = {"rw": 1, "ro": ~request.write, "wo": request.write}

@@ -93,7 +93,7 @@ class TrainerPlan:
                 f"lanes must divide rng_group ({config.rng_group}) or be a multiple of it, "
                 f"not {lanes}"
             )
-        if len(set(config.counter_width)) > 1:
+        if len({config.of("counter_width", l) for l in range(config.layer_count)}) > 1:
             raise ParameterError(
                 f"counter_width must be the same for every layer in hardware, "
                 f"not {config.counter_width}"

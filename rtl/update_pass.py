@@ -4,10 +4,10 @@ from amaranth import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .group_gate import groups_per_word, word_layout
-from .trainer_plan import TrainerPlan, ceil_div
 from . import xorshift
+from .group_gate import groups_per_word, word_layout
 from .popcount import popcount
+from .trainer_plan import TrainerPlan, ceil_div
 from .trit import Trit
 from .update_lane import UpdateLane
 
@@ -77,7 +77,7 @@ class UpdatePass(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        plan, lanes, part = self.plan, self.plan.hardware.lanes, self.plan.hardware.counter_lanes
+        plan, part = self.plan, self.plan.hardware.counter_lanes
         steps, width, chunk = plan.counter_steps, plan.counter_width, plan.weight_chunk
         layers = plan.layers
         step_bits = (steps - 1).bit_length()
@@ -190,7 +190,9 @@ class UpdatePass(wiring.Component):
                 begins = Array(gates)[step] & (place * sets + k < sets_in_row)
             else:
                 in_set = shared // part
-                gates = [is_open[(s * part) // group if len(is_open) > 1 else 0] for s in range(steps)]
+                gates = [
+                    is_open[(s * part) // group if len(is_open) > 1 else 0] for s in range(steps)
+                ]
                 begins = Array(gates)[step] & (place % in_set == 0)
             following = Signal(shared, name=f"random{k}")
             m.d.comb += following.eq(Mux(begins, xorshift.advance(state), state))
@@ -204,9 +206,7 @@ class UpdatePass(wiring.Component):
             m.d.sync += self.state.eq(state)
         width = self.parameters.random_width
         if part >= shared:
-            return [
-                xorshift.lane_word(words[k // shared], k % shared)[:width] for k in range(part)
-            ]
+            return [xorshift.lane_word(words[k // shared], k % shared)[:width] for k in range(part)]
         return [
             Array(
                 xorshift.lane_word(words[0], first * part + k)[:width]

@@ -136,10 +136,10 @@ class Sink:
         while True:
             ready = not self.stall()
             self.ready.value = int(ready)
-            if self.stall is never and self.valid is not None:
+            quiet = self.stall is never and self.valid is not None
+            if quiet and not self._known(self.valid):
                 # An idle stream that is never stalled needs no wake-up a cycle.
-                if not self._known(self.valid):
-                    await RisingEdge(self.valid)
+                await RisingEdge(self.valid)
             await edge
             valid = self.valid is None or self._known(self.valid)
             if waiting is not None:

@@ -26,6 +26,17 @@ SMALL = {
 }
 DEEP = {**SMALL, "layers": (48, 12, 7, 10), "threshold": (2, 1, 0)}
 WIDE = {**SMALL, "layers": (48, 21, 10), "gate_shift": 0}
+HINGE = {**DEEP, "loss": "squared_hinge", "gate_shift": (1, 0, 2)}
+AVERAGE = {
+    "layers": (48, 12, 10),
+    "rule": "ema_dst",
+    "probability_shift": 1,
+    "rng_group": 32,
+    "margin": 6,
+    "threshold": (2, 0),
+    "window": 4,
+}
+TRAINING = "digest|moved_at_random"
 
 
 def write_vectors(path: Path, samples: int, small: bool) -> str:
@@ -63,16 +74,24 @@ def run(
 
 
 @pytest.mark.parametrize(
-    ("network", "lanes", "rows", "counter_lanes"),
+    ("network", "lanes", "rows", "counter_lanes", "benches"),
     [
-        (SMALL, 16, 1, 16),
-        (DEEP, 8, 2, 4),  # a group spans words
-        (DEEP, 32, 2, 8),  # a word holds groups; a row ends inside a word
-        (WIDE, 16, 4, 16),
+        (SMALL, 16, 1, 16, None),
+        (HINGE, 16, 2, 8, None),
+        (DEEP, 8, 2, 4, TRAINING),  # a group spans words
+        (DEEP, 32, 2, 8, TRAINING),  # a word holds groups; a row ends inside a word
+        (WIDE, 16, 4, 16, TRAINING),
+        (AVERAGE, 64, 1, 64, TRAINING),  # several random words a cycle
+        (AVERAGE, 16, 2, 8, TRAINING),  # a random word serves several cycles
     ],
 )
 def test_small_networks(
-    tmp_path: Path, network: dict[str, Any], lanes: int, rows: int, counter_lanes: int
+    tmp_path: Path,
+    network: dict[str, Any],
+    lanes: int,
+    rows: int,
+    counter_lanes: int,
+    benches: str | None,
 ) -> None:
     hardware = {
         "lanes": lanes,
@@ -82,13 +101,13 @@ def test_small_networks(
         "image": (4, 4),
     }
     vectors = write_vectors(tmp_path / "vectors.npz", 12, small=True)
-    result = run(network, hardware, vectors, simulator="icarus", epochs=2)
-    assert len(result.tests) == 12
+    result = run(network, hardware, vectors, simulator="icarus", test_filter=benches, epochs=2)
+    assert len(result.tests) == (13 if benches is None else 2)
 
 
 def test_digest_network_on_verilator(tmp_path: Path) -> None:
     """The network of the first digest: 300 real digits; golden's digest has a test of its own."""
-    hardware = {"lanes": 64, "store_samples": 300, "image": (8, 8), "structure": "compact"}
+    hardware = {"lanes": 16, "store_samples": 300, "image": (8, 8), "structure": "compact"}
     vectors = write_vectors(tmp_path / "vectors.npz", 300, small=False)
     expected = {"groups_written": 14330, "lfsr": 10317}
     run({}, hardware, vectors, simulator="verilator", test_filter="digest", expected=expected)

@@ -1,0 +1,159 @@
+"""The commands that need no simulator and no board: boards, generate, estimate."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+CONFIG_HELP = "name of a shipped configuration, or path of a TOML file"
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands of this module to the parser's ``commands``."""
+    parser = add_command(
+        commands,
+        "boards",
+        run_boards,
+        "list the boards: part, toolchain, default lanes, clock",
+        "Also lists the configurations that come with trisign.",
+        "trisign boards",
+    )
+    add_json(parser)
+
+    parser = add_command(
+        commands,
+        "generate",
+        run_generate,
+        "write the Verilog of a configuration and its manifest",
+        "Each block is one file whose header names the configuration and explains every port.\n"
+        "DIR is written completely or not at all; the same configuration gives the same bytes.",
+        "trisign generate digits-icebreaker --out build/digits",
+    )
+    parser.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
+    parser.add_argument(
+        "--out", required=True, metavar="DIR", help="new or empty folder, or one trisign wrote"
+    )
+    add_json(parser)
+
+    parser = add_command(
+        commands,
+        "estimate",
+        run_estimate,
+        "count state, memories and forward cycles before synthesis",
+        "Everything is counted from the configuration. LUTs are not predicted here: synthesis\n"
+        "measures them. Small memories may become LUTs, so block counts are upper limits.",
+        "trisign estimate digits-ulx3s-85f",
+    )
+    parser.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
+    add_json(parser)
+
+
+def add_command(
+    commands: Any, name: str, run: Any, help_line: str, text: str, example: str
+) -> argparse.ArgumentParser:
+    """Add a command; ``run(options)`` returns the exit code."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help_line,
+        description=f"{help_line[0].upper()}{help_line[1:]}.\n\n{text}",
+        epilog="examples:\n" + "\n".join(f"  {line}" for line in example.splitlines()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``."""
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def print_json(value: Any) -> None:
+    """Print a result for programs."""
+    print(json.dumps(value, indent=2, sort_keys=True))
+
+
+def progress(line: str) -> None:
+    """Tell a step on standard error; standard output is for results."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def run_boards(options: argparse.Namespace) -> int:
+    """``trisign boards``"""
+    from . import config
+    from .boards import BOARDS
+
+    configurations: dict[str, list[str]] = {name: [] for name in BOARDS}
+    for name in config.shipped():
+        configurations[config.load(name).board].append(name)
+    if options.json:
+        print_json(
+            [
+                {
+                    "name": board.name,
+                    "part": board.part,
+                    "toolchain": board.family.toolchain,
+                    "lanes": board.lanes,
+                    "clock_mhz": board.clock_mhz,
+                    "luts": board.luts,
+                    "memories": {memory.name: memory.count for memory in board.memories},
+                    "configurations": configurations[board.name],
+                }
+                for board in BOARDS.values()
+            ]
+        )
+        return 0
+    rows = [("board", "part", "lanes", "MHz", "toolchain", "configurations")]
+    rows += [
+        (
+            board.name,
+            board.part,
+            str(board.lanes),
+            f"{board.clock_mhz:g}",
+            board.family.toolchain,
+            " ".join(configurations[board.name]),
+        )
+        for board in BOARDS.values()
+    ]
+    print_table(rows)
+    return 0
+
+
+def run_generate(options: argparse.Namespace) -> int:
+    """``trisign generate``"""
+    from . import config
+    from .generate import generate
+
+    design = config.load(options.config)
+    manifest = generate(design, options.out, report=progress)
+    if options.json:
+        print_json(manifest)
+    else:
+        names = ", ".join(entry["file"] for entry in manifest["files"])
+        print(f"{design.name} ({config.short_hash(design)}): {names}, manifest.json")
+        print(f"written to {options.out}")
+    return 0
+
+
+def run_estimate(options: argparse.Namespace) -> int:
+    """``trisign estimate``"""
+    from . import config
+    from .estimate import estimate, text
+
+    result = estimate(config.load(options.config))
+    if options.json:
+        print_json(result.as_json())
+    else:
+        print(text(result))
+    return 0
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Columns, aligned; the first row is the heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())

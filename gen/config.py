@@ -1,0 +1,210 @@
+"""Configurations: TOML in, one validated ``DesignConfig`` out, and the hash that names it."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import tomllib
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..golden.checks import ParameterError, TrisignError
+from ..golden.design import DesignConfig, HardwareConfig, check_fit
+from ..golden.trainer_config import TrainerConfig
+from ..rtl.trainer_plan import TrainerPlan
+from . import boards
+
+T = TypeVar("T")
+
+SHIPPED_DIR = Path(__file__).parent / "configs"
+SHORT_HASH_DIGITS = 8
+DESIGN_KEYS = ("name", "board", "description")
+TABLES = ("design", "network", "hardware")
+# Follows from the board, so a configuration cannot contradict it.
+DERIVED_HARDWARE_KEYS = ("tech",)
+
+
+class ConfigError(ParameterError):
+    """A configuration cannot be read, or says something illegal: file, field, value, range."""
+
+
+def shipped() -> dict[str, Path]:
+    """The configurations that come with trisign: name → file."""
+    return {path.stem: path for path in sorted(SHIPPED_DIR.glob("*.toml"))}
+
+
+def load(source: str | Path) -> DesignConfig:
+    """The configuration ``source``: the name of a shipped one, or the path of a TOML file.
+
+    Tables: ``[design]`` name, board, description; ``[network]`` the fields of ``TrainerConfig``;
+    ``[hardware]`` those of ``HardwareConfig`` except ``tech``. What is left out takes the default;
+    ``hardware.lanes`` that of the board, ``design.name`` the file's name.
+
+    Raises
+    ------
+    ConfigError
+        One line: the file, the field, its value and the legal range.
+    """
+    path = find(source)
+    try:
+        text = path.read_bytes().decode()
+        return parse(text, default_name=path.stem)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: must be UTF-8 text; byte {error.start} is not") from error
+    except TrisignError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def find(source: str | Path) -> Path:
+    """The file that ``source`` means; a shipped name wins over a file of that name."""
+    known = shipped()
+    if str(source) in known:
+        return known[str(source)]
+    path = Path(source)
+    if path.suffix == ".toml" or path.is_file():
+        return path
+    raise ConfigError(
+        f"configuration must be a TOML file or one of {', '.join(known)}, "
+        f"not {str(source)!r}{suggestion(str(source), known)}"
+    )
+
+
+def parse(text: str, *, default_name: str = "unnamed") -> DesignConfig:
+    """The configuration that a TOML text describes; see ``load``."""
+    try:
+        tables = tomllib.loads(text)
+    # Besides its own error: nesting too deep, and integers too long to convert.
+    except (RecursionError, ValueError) as error:
+        raise ConfigError(f"must be TOML: {error}") from error
+    check_keys(tables, TABLES, "")
+    design = table(tables, "design", DESIGN_KEYS)
+    network_table = table(tables, "network", fields(TrainerConfig))
+    hardware_keys = [key for key in fields(HardwareConfig) if key not in DERIVED_HARDWARE_KEYS]
+    hardware_table = table(tables, "hardware", hardware_keys)
+    with prefixed("design."):
+        board = boards.find(design.get("board"))
+    network = build(TrainerConfig, network_table, "network.")
+    hardware_defaults = {"lanes": board.lanes, "tech": board.family.tech}
+    hardware = build(HardwareConfig, hardware_defaults | hardware_table, "hardware.")
+    with prefixed(""):
+        check_fit(network, hardware)
+    check_plan(network, hardware)
+    with prefixed("design."):
+        return DesignConfig(**{"name": default_name} | design, network=network, hardware=hardware)
+
+
+def check_plan(network: TrainerConfig, hardware: HardwareConfig) -> None:
+    """Raise ConfigError unless the trainer can be laid out; the field is of either table."""
+    try:
+        TrainerPlan(network, hardware)
+    except TrisignError as error:
+        field = str(error).split()[0]
+        place = "network" if field in fields(TrainerConfig) else "hardware"
+        raise ConfigError(f"{place}.{error}") from error
+
+
+def table(tables: Mapping[str, Any], name: str, legal: Iterable[str]) -> dict[str, Any]:
+    """Table ``name``, empty where it is left out; raises ConfigError for a key not in ``legal``."""
+    found = tables.get(name, {})
+    if not isinstance(found, dict):
+        raise ConfigError(f"{name} must be a table, not {found!r}")
+    check_keys(found, legal, f"{name}.")
+    return found
+
+
+def build(cls: type[T], values: Mapping[str, Any], prefix: str) -> T:
+    """Dataclass ``cls`` from TOML ``values``; a field that is a dataclass takes a table.
+
+    Raises ConfigError, its field names prefixed with ``prefix``.
+    """
+    hints = typing.get_type_hints(cls)
+    arguments: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = dataclass_in(hints[key])
+        if nested is not None:
+            place = f"{prefix}{key}"
+            if not isinstance(value, dict):
+                raise ConfigError(f"{place} must be a table, not {value!r}")
+            check_keys(value, fields(nested), f"{place}.")
+            arguments[key] = build(nested, value, f"{place}.")
+        else:
+            arguments[key] = as_tuples(value)
+    for item in dataclasses.fields(cls):  # type: ignore[arg-type]
+        has_default = (item.default, item.default_factory) != (dataclasses.MISSING,) * 2
+        if item.name not in arguments and not has_default:
+            raise ConfigError(f"{prefix}{item.name} must be given")
+    with prefixed(prefix):
+        return cls(**arguments)
+
+
+def fields(cls: type) -> tuple[str, ...]:
+    """Field names of a dataclass."""
+    return tuple(item.name for item in dataclasses.fields(cls))
+
+
+def dataclass_in(hint: Any) -> type | None:
+    """The dataclass that a type hint is, or has among its alternatives."""
+    for option in (hint, *typing.get_args(hint)):
+        if isinstance(option, type) and dataclasses.is_dataclass(option):
+            return option
+    return None
+
+
+def as_tuples(value: Any) -> Any:
+    """``value`` with every list a tuple, so that a configuration can be compared and hashed."""
+    return tuple(as_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def check_keys(keys: Iterable[str], legal: Iterable[str], prefix: str) -> None:
+    """Raise ConfigError for the first key not in ``legal``, with the nearest legal one."""
+    legal = tuple(legal)
+    for key in keys:
+        if key not in legal:
+            raise ConfigError(
+                f"unknown key {prefix + key!r}{suggestion(key, legal)}; "
+                f"legal here: {', '.join(legal)}"
+            )
+
+
+def suggestion(word: str, options: Iterable[str]) -> str:
+    """``; did you mean 'X'?`` where one of ``options`` is close to ``word``, else nothing."""
+    close = difflib.get_close_matches(word, list(options), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+@contextmanager
+def prefixed(prefix: str) -> Iterator[None]:
+    """Errors within begin with the field they are about: put its table in front."""
+    try:
+        yield
+    except TrisignError as error:
+        raise ConfigError(f"{prefix}{error}") from error
+
+
+def resolved(design: DesignConfig) -> dict[str, Any]:
+    """Everything that determines a design, defaults filled in; its description is not part."""
+    values = dataclasses.asdict(design)
+    del values["description"]
+    return values
+
+
+def canonical_json(design: DesignConfig) -> str:
+    """The resolved configuration as JSON: keys sorted, no spaces."""
+    return json.dumps(resolved(design), sort_keys=True, separators=(",", ":"))
+
+
+def configuration_hash(design: DesignConfig) -> str:
+    """SHA-256 of the canonical JSON, 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(design).encode()).hexdigest()
+
+
+def short_hash(design: DesignConfig) -> str:
+    """First 8 digits (32 bits) of the hash: what a board answers when it is asked who it is."""
+    return configuration_hash(design)[:SHORT_HASH_DIGITS]

@@ -1,0 +1,161 @@
+"""The command that trains: train."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from ..gen.commands import CONFIG_HELP, add_command, add_json, print_json, progress
+
+ENGINES = ("golden", "rtl")
+
+DESCRIPTION = """\
+The golden engine is the specification, compiled. The rtl engine simulates the generated trainer and
+holds every memory write against golden as it happens, and all memories after each epoch.
+
+FILE.npz holds x (uint8, [n, pixels]) and y [n]. The training error told is that of each sample
+before its update. A run that was interrupted goes on to the same bits with --resume.
+
+Exit code 0 when trained; 1 and the first difference where RTL and golden differ."""
+
+EXAMPLES = """\
+trisign train digits-icebreaker
+trisign train digits-icebreaker --engine rtl --samples 200 --epochs 2
+trisign train digits-ulx3s-85f --shift --epochs 200 --checkpoint run.npz --plot run.png
+trisign train mine.toml --data mine.npz --test-fraction 0.2 --json"""
+
+
+def add_commands(commands: Any) -> None:
+    """Add the command of this module to the parser's ``commands``."""
+    parser = add_command(
+        commands,
+        "train",
+        run_train,
+        "train a network, in the golden model or in simulated RTL",
+        DESCRIPTION,
+        EXAMPLES,
+    )
+    parser.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
+    parser.add_argument("--engine", choices=ENGINES, default="golden", help="default golden")
+    parser.add_argument(
+        "--data", default="digits", metavar="digits|FILE.npz", help="default digits"
+    )
+    test = parser.add_mutually_exclusive_group()
+    test.add_argument("--test", metavar="FILE.npz", help="samples to test with")
+    test.add_argument(
+        "--test-fraction", type=float, metavar="F", help="share of --data FILE.npz kept for test"
+    )
+    parser.add_argument("--epochs", type=int, default=25, metavar="N", help="default 25")
+    parser.add_argument("--samples", type=int, metavar="N", help="train on the first N only")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="default 1")
+    parser.add_argument(
+        "--shift", action="store_true", help="move each image by up to a pixel, at random"
+    )
+    parser.add_argument("--checkpoint", metavar="FILE", help="write the state after every epoch")
+    parser.add_argument("--resume", action="store_true", help="go on from --checkpoint")
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder for record, learning curve and final checkpoint"
+    )
+    parser.add_argument("--plot", metavar="PNG", help="draw the learning curve")
+    parser.add_argument(
+        "--simulator", default="verilator", metavar="NAME", help="verilator (default) or icarus"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    add_json(parser)
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """``trisign train``"""
+    # Here, not above: what elaborates hardware takes its time to import.
+    from ..gen import config
+    from ..gen.output_folder import check_replaceable
+    from ..gen.training_set import training_set
+    from . import train_rtl
+    from .runner import BenchFailure
+    from .train import TrainingRun, check_writable
+
+    started = time.monotonic()
+    design = config.load(options.config)
+    samples = training_set(
+        design,
+        options.data,
+        test=options.test,
+        test_fraction=options.test_fraction,
+        samples=options.samples,
+    )
+    in_rtl = options.engine == "rtl"
+    if in_rtl:
+        train_rtl.check(design, len(samples.pixels), options.simulator)
+    for field, path in (("checkpoint", options.checkpoint), ("plot", options.plot)):
+        if path is not None:
+            check_writable(field, path)
+    if options.out is not None:
+        check_replaceable(Path(options.out).resolve())
+    run = TrainingRun(
+        design,
+        samples,
+        seed=options.seed,
+        epochs=options.epochs,
+        shift=options.shift,
+        checkpoint_path=options.checkpoint,
+        resume=options.resume,
+        compile=not in_rtl,
+        report=(lambda line: None) if options.quiet else progress,
+    )
+    head: dict[str, Any] = {"engine": options.engine, "equal": None}
+    try:
+        if in_rtl:
+            head |= {"rtl": train_rtl.train_rtl(run, options.simulator), "equal": True}
+        else:
+            run.train_golden()
+            head |= {"compiled": run.compiled}
+    except BenchFailure as error:
+        if options.json:
+            print_json(head | {"equal": False, "difference": str(error)})
+        else:
+            print(f"{design.name}: RTL differs from golden\n{error}")
+        return 1
+    record = run.record() | head | {"seconds": round(time.monotonic() - started, 3)}
+    if options.plot is not None:
+        run.plot(options.plot)
+    if options.out is not None:
+        run.write_folder(options.out, record)
+    if options.json:
+        print_json(record)
+    else:
+        print(text(record))
+    return 0
+
+
+def text(record: dict[str, Any]) -> str:
+    """The record for people."""
+
+    def percent(value: float | None) -> str:
+        return "–" if value is None else f"{100 * value:.2f} %"
+
+    data, rtl = record["data"], record.get("rtl")
+    lines = [
+        f"{record['configuration']} ({record['configuration_sha256'][:8]}): {record['epochs']} "
+        f"epochs on {data['samples']} samples of {data['source']}, seed {record['seed']}",
+        f"test accuracy      {percent(record['final_test_accuracy'])} of {data['test_samples']}",
+        f"training accuracy  {percent(record['train_accuracy'][-1])}",
+        f"weights            {' '.join(record['digests']['weights'])}",
+        f"counters           {' '.join(record['digests']['counters'])}",
+        f"groups written     {record['groups_written']}, LFSR {record['generators']['lfsr']}",
+    ]
+    if rtl is not None:
+        lines.append(
+            f"RTL on {rtl['simulator']} equals golden: {rtl['writes_compared']} writes, "
+            f"{rtl['predictions']} predictions"
+        )
+        if rtl["cycles"]:
+            lines.append(
+                f"cycles a sample    {rtl['cycles_per_sample']:.1f}, "
+                f"{rtl['cycles_over_forward']:.3f} × the forward pass ({rtl['forward_cycles']}), "
+                f"{rtl['cycles_over_prediction']:.3f} × prediction alone "
+                f"({rtl['prediction_cycles_per_sample']:.1f})"
+            )
+    lines.append(f"seconds            {record['seconds']:.1f}")
+    return "\n".join(lines)
