@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 from ..golden import trits
 from ..golden.trainer import Trainer
 from ..rtl.trainer_plan import TrainerPlan
-from .payload import unpack_lanes
+
+TRACED = (
+    "write", "address", "bank", "weights", "counter_address", "counters", "sample_done",
+)  # fmt: skip
 
 
-class Write(NamedTuple):
-    """One write: where, and what is there afterwards."""
+class Place(NamedTuple):
+    """Where a write goes: bank word, bank, and which counter word of it."""
 
     address: int
     bank: int
     step: int
-    weights: NDArray[np.int8]
-    counters: NDArray[np.int64]
 
 
 class RecordingTrainer(Trainer):
@@ -35,6 +36,15 @@ class RecordingTrainer(Trainer):
     def step_group(self, layer: int, row: int, lanes: slice, *rest: Any) -> None:
         self.written.append((layer, row, lanes.start))
         super().step_group(layer, row, lanes, *rest)
+
+
+def unpack_words(words: list[int], width: int, lanes: int) -> NDArray[np.int64]:
+    """Unsigned elements [words, lanes] of ``width`` bits, all words at once."""
+    size = (width * lanes + 7) // 8
+    raw = np.frombuffer(b"".join(word.to_bytes(size, "little") for word in words), np.uint8)
+    bits = np.unpackbits(raw.reshape(len(words), size), axis=1, bitorder="little")
+    fields = bits[:, : width * lanes].reshape(len(words), lanes, width).astype(np.int64)
+    return fields @ (np.int64(1) << np.arange(width, dtype=np.int64))
 
 
 class Follower:
@@ -50,16 +60,15 @@ class Follower:
         self.testbench = testbench
         self.plan = plan
         self.golden = golden
-        self.trace = {
-            name: getattr(testbench.dut, f"trace__{name}")
-            for name in (
-                "write", "address", "bank", "mask", "weights",
-                "counter_address", "counters", "sample_done",
-            )
-        }  # fmt: skip
+        self.trace = {name: getattr(testbench.dut, f"trace__{name}") for name in TRACED}
         self.samples = 0
         self.writes = 0
-        self._pending: list[Write] = []
+        lanes = plan.hardware.lanes
+        self._padded = [
+            [np.zeros((p.units, p.words * lanes), np.int64) for _ in range(2)] for p in plan.layers
+        ]
+        self._places: list[Place] = []
+        self._words: list[tuple[int, int]] = []
         self._wanted = 0
         self._start = 0
         self._epoch = 1
@@ -75,36 +84,34 @@ class Follower:
         """
         self._epoch = epoch
         self._samples = samples
-        self._pending.clear()
+        self._forget_writes()
         self._wanted = self.samples + len(samples)
         self._start = self.samples
         self._reached.clear()
         await self._reached.wait()
 
+    def _forget_writes(self) -> None:
+        self._places.clear()
+        self._words.clear()
+
     async def _follow_writes(self) -> None:
         edge = RisingEdge(self.testbench.clk)
-        rise = RisingEdge(self.trace["write"])
+        write = self.trace["write"]
+        rise = RisingEdge(write)
         while True:
             await rise
             await edge
-            while int(self.trace["write"].value):
-                self._pending.append(self._read_write())
+            while int(write.value):
+                self._note_write()
                 await edge
 
-    def _read_write(self) -> Write:
-        hardware, plan = self.plan.hardware, self.plan
-        part = hardware.counter_lanes
-        step = int(self.trace["counter_address"].value) % plan.counter_steps
-        word = int(self.trace["weights"].value) >> (2 * part * step)
-        codes = unpack_lanes(word & ((1 << 2 * part) - 1), 2, part)
-        counters = unpack_lanes(int(self.trace["counters"].value), plan.counter_width, part, True)
-        return Write(
-            int(self.trace["address"].value),
-            int(self.trace["bank"].value),
-            step,
-            trits.from_code(codes),
-            counters,
-        )
+    def _note_write(self) -> None:
+        value = {name: int(self.trace[name].value) for name in TRACED[1:-1]}
+        step = value["counter_address"] % self.plan.counter_steps
+        self._places.append(Place(value["address"], value["bank"], step))
+        part = 2 * self.plan.hardware.counter_lanes
+        weights = (value["weights"] >> part * step) & ((1 << part) - 1)
+        self._words.append((weights, value["counters"]))
 
     async def _follow_samples(self) -> None:
         done = RisingEdge(self.trace["sample_done"])
@@ -124,46 +131,52 @@ class Follower:
             if self.samples == self._wanted:
                 self._reached.set()
 
-    def _expected(self) -> list[Write]:
-        plan, hardware, config = self.plan, self.plan.hardware, self.plan.config
-        part, seen, writes = hardware.counter_lanes, set(), []
+    def _expected(self) -> tuple[list[Place], NDArray[np.int64], NDArray[np.int64]]:
+        """Places in order, and what golden has there: weights and counters [writes, lanes]."""
+        plan, hardware = self.plan, self.plan.hardware
+        part, lanes, group = hardware.counter_lanes, hardware.lanes, plan.config.rng_group
+        words: dict[tuple[int, int, int], None] = {}
         for layer, row, start in self.golden.written:
-            inputs = plan.layers[layer].inputs
-            end = min(start + config.rng_group, inputs)
-            for word in range(start // hardware.lanes, -(-end // hardware.lanes)):
-                if (layer, row, word) in seen:
-                    continue
-                seen.add((layer, row, word))
-                address, bank = plan.weight_address(layer, row, word)
-                for step in range(plan.counter_steps):
-                    lanes = slice(
-                        word * hardware.lanes + step * part,
-                        word * hardware.lanes + (step + 1) * part,
-                    )
-                    padded = [
-                        np.pad(array[row, lanes], (0, part - len(array[row, lanes])))
-                        for array in (self.golden.weights[layer], self.golden.counters[layer])
-                    ]
-                    writes.append(Write(address, bank, step, *padded))
-        return writes
+            end = min(start + group, plan.layers[layer].inputs)
+            for word in range(start // lanes, -(-end // lanes)):
+                words[layer, row, word] = None
+        places = [
+            Place(*plan.weight_address(*word), step)
+            for word in words
+            for step in range(plan.counter_steps)
+        ]
+        found: tuple[list, list] = ([], [])
+        for l, padded in enumerate(self._padded):
+            if any(layer == l for layer, _, _ in words):
+                padded[0][:, : plan.layers[l].inputs] = self.golden.weights[l]
+                padded[1][:, : plan.layers[l].inputs] = self.golden.counters[l]
+        for layer, row, word in words:
+            for kind in range(2):
+                found[kind].append(self._padded[layer][kind][row, word * lanes :][:lanes])
+        weights, counters = (np.array(kind, np.int64).reshape(-1, part) for kind in found)
+        return places, weights, counters
 
     def _compare(self) -> None:
-        expected, actual = self._expected(), self._pending
-        self._pending = []
+        places, *golden = self._expected()
         where = f"sample {self.samples}, cycle {self.testbench.cycle}"
-        for index, (want, have) in enumerate(zip(expected, actual, strict=False)):
-            assert want[:3] == have[:3], (
-                f"{where}, write {index}: golden writes (address, bank, step) {want[:3]}, "
-                f"RTL {have[:3]}"
-            )
-            for name in ("weights", "counters"):
-                wanted, given = getattr(want, name), getattr(have, name)
-                wrong = np.flatnonzero(wanted != given)
-                assert not wrong.size, (
-                    f"{where}, write {index}, address {want.address}, lane {wrong[0]}: {name} "
-                    f"golden {wanted[wrong[0]]}, RTL {given[wrong[0]]}"
-                )
-        assert len(expected) == len(actual), (
-            f"{where}: golden writes {len(expected)} words, RTL {len(actual)}"
+        for index, (want, have) in enumerate(zip(places, self._places, strict=False)):
+            assert want == have, f"{where}, write {index}: golden {want}, RTL {have}"
+        assert len(places) == len(self._places), (
+            f"{where}: golden writes {len(places)} words, RTL {len(self._places)}"
         )
-        self.writes += len(actual)
+        if places:
+            width, part = self.plan.counter_width, self.plan.hardware.counter_lanes
+            weights, counters = zip(*self._words, strict=True)
+            unsigned = unpack_words([*counters], width, part)
+            rtl = (
+                trits.from_code(unpack_words([*weights], 2, part)),
+                unsigned - ((unsigned >> (width - 1)) << width),
+            )
+            for name, want, have in zip(("weights", "counters"), golden, rtl, strict=True):
+                wrong = np.argwhere(want != have)
+                assert not len(wrong), (
+                    f"{where}, write {wrong[0][0]} {places[wrong[0][0]]}, lane {wrong[0][1]}: "
+                    f"{name} golden {want[tuple(wrong[0])]}, RTL {have[tuple(wrong[0])]}"
+                )
+        self.writes += len(places)
+        self._forget_writes()
