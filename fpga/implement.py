@@ -1,0 +1,225 @@
+"""A block implemented out of context: synthesised, packed, placed, routed, and measured.
+
+Areas are those of the block alone; clocks are measured between registers, in a harness
+(``fpga.harness``). The netlist that is placed is the one that is counted: the block keeps its
+hierarchy through synthesis and nothing is optimised across its border.
+
+Results are kept in build/implement/BLOCK-TARGET-HASH and reused while Verilog, options and tool
+versions stay the same; every step is written aside and renamed, so an interrupted run leaves
+nothing half done behind.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..gen.verilog import to_verilog
+from ..golden.checks import choice, integer
+from ..rtl.dot_cells import PREFIX
+from ..sim.runner import build_root
+from . import tools
+from .harness import HARNESS_NAME, INSTANCE_NAME, Harness, Port, module_ports, register_count
+from .harness import __file__ as harness_file
+from .netlist import read_area
+from .report import Implementation, Timing
+from .targets import TARGETS, Target
+
+SEEDS_MAX = 99
+_USED = re.compile(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
+_PINS = ("SB_IO", "TRELLIS_IO")
+_CELL_SUFFIX = re.compile(r"_(?:SB_|TRELLIS_|LUT4_|CCU2C_|DP16KD_|PDPW16KD_)")
+# Amaranth elaborates one design at a time; blocks may be implemented in several threads.
+_elaboration = threading.Lock()
+
+
+def implement(
+    verilog: str, name: str, target: str, *, seeds: int = 1, fresh: bool = False
+) -> Implementation:
+    """Implement module ``name`` of ``verilog`` on ``target``.
+
+    Parameters
+    ----------
+    verilog : str
+        As ``gen.verilog.to_verilog`` writes it; the clock is ``clk``, the reset ``rst``.
+    target : str
+        A name in ``fpga.targets.TARGETS``, e.g. ``up5k``.
+    seeds : int
+        1 … 99 place-and-route runs, seeds 1 … ``seeds``; unused where the target is not placed.
+    fresh : bool
+        Discard kept results first.
+
+    Raises
+    ------
+    ParameterError
+        A parameter is outside its range.
+    DataError
+        ``verilog`` holds no such module, or the netlist has a combinational loop.
+    ToolError, ToolFailure
+        A tool is missing or failed.
+    """
+    part = TARGETS[choice("target", target, TARGETS)]
+    integer("seeds", seeds, 1, SEEDS_MAX)
+    ports = module_ports(verilog, name)
+    folder = build_root() / "implement" / f"{name}-{target}-{_key(part, verilog)}"
+    with _locked(folder):
+        if fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        steps = _Steps(folder)
+        steps.once("synthesis", lambda: _synthesise(part, folder, verilog, ports, name))
+        area = read_area(folder / "block.json", name, part)
+        used, note, timings = {}, "", []
+        if part.place:
+            used = steps.once("packing", lambda: _pack(part, folder))
+            note = _misfit(part, used, register_count(ports))
+        if part.place and not note:
+            for seed in range(1, seeds + 1):
+                found = steps.once(f"seed-{seed}", lambda seed=seed: _place(part, folder, seed))
+                timings.append(Timing(**found))
+    cells, available = used.get(part.cell, (None, None))
+    return Implementation(
+        block=name,
+        target=target,
+        **asdict(area),
+        cells=cells,
+        cells_available=available,
+        timings=tuple(timings),
+        note=note,
+        seconds=round(steps.seconds, 2),
+        cached=steps.all_kept,
+        folder=str(folder),
+    )
+
+
+def _key(target: Target, verilog: str) -> str:
+    """Hash of all that determines a result: Verilog, target, tool versions, and how it is made."""
+    programs = [tools.YOSYS, *target.place[:1]]
+    recipe = [Path(file).read_text() for file in (__file__, harness_file)]
+    text = json.dumps([verilog, repr(target), [tools.version(p) for p in programs], recipe])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+class _Steps:
+    """Steps whose results are kept: each runs once, its result and its time in STEP.done.json."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.seconds = 0.0
+        self.all_kept = True
+
+    def once(self, step: str, run: Any) -> Any:
+        path = self.folder / f"{step}.done.json"
+        if not path.is_file():
+            self.all_kept = False
+            started = time.monotonic()
+            result = run()
+            record = {"seconds": time.monotonic() - started, "result": result}
+            aside = path.with_suffix(".part")
+            aside.write_text(json.dumps(record))
+            os.replace(aside, path)
+        record = json.loads(path.read_text())
+        self.seconds += record["seconds"]
+        return record["result"]
+
+
+def _synthesise(
+    target: Target, folder: Path, verilog: str, ports: Sequence[Port], name: str
+) -> None:
+    (folder / "block.v").write_text(verilog)
+    script = ["read_verilog block.v"]
+    if not target.place:
+        script.append(f"{target.synthesis} -top {name}")
+    else:
+        with _elaboration:
+            wrapper = to_verilog(Harness(ports, name), HARNESS_NAME)
+        (folder / "harness.v").write_text(wrapper)
+        script += [
+            "read_verilog harness.v",
+            f"setattr -mod -set keep_hierarchy 1 {name}",
+            f"{target.synthesis} -top {HARNESS_NAME}",
+            "write_json harness.json",
+            f"hierarchy -top {name}",  # from here on the block alone, to be counted
+        ]
+    script += ["setattr -mod -unset keep_hierarchy *", "setattr -unset keep_hierarchy *"]
+    if target.dual_output:
+        script.append(f"setattr -mod -set keep_hierarchy 1 {PREFIX}{target.tech}_*")
+    script += [
+        "flatten",
+        f"hierarchy -top {name}",
+        "delete */t:$scopeinfo",
+        "tee -o stat.json stat -json",
+        "write_json block.json",
+    ]
+    (folder / "synthesis.ys").write_text("\n".join(script) + "\n")
+    tools.run(tools.YOSYS, ["-s", "synthesis.ys"], folder, "synthesis.log")
+
+
+def _pack(target: Target, folder: Path) -> dict[str, tuple[int, int]]:
+    """Resources of the part that the block alone fills: name → (used, available)."""
+    program, *options = target.place
+    tools.run(program, [*options, "--json", "block.json", "--pack-only"], folder, "packing.log")
+    text = (folder / "packing.log").read_text(errors="replace")
+    return {kind: (int(used), int(available)) for kind, used, available in _USED.findall(text)}
+
+
+def _misfit(target: Target, used: Mapping[str, tuple[int, int]], registers: int) -> str:
+    """Why the block cannot be placed, empty where it can."""
+    for kind, (count, available) in used.items():
+        if count > available and kind not in _PINS:
+            return f"does not fit: {count} of {available} {kind}"
+    count, available = used.get(target.cell, (0, 0))
+    if count + registers > available:
+        return f"fits, but not together with {registers} registers at its ports"
+    return ""
+
+
+def _place(target: Target, folder: Path, seed: int) -> dict[str, Any]:
+    program, *options = target.place
+    report = f"seed-{seed}.report.json"
+    options += ["--json", "harness.json", "--report", report, "--seed", str(seed)]
+    # Placement aims at the highest clock whatever the goal; missing the goal is no failure.
+    options += ["--timing-allow-fail"]
+    tools.run(program, options, folder, f"seed-{seed}.log")
+    data = json.loads((folder / report).read_text())
+    path = next(
+        entry["path"]
+        for entry in data["critical_paths"]
+        if entry["from"].startswith("posedge") and entry["to"].startswith("posedge")
+    )
+    return asdict(
+        Timing(
+            seed=seed,
+            fmax_mhz=round(min(clock["achieved"] for clock in data["fmax"].values()), 2),
+            path_from=_endpoint(path[0]["from"]),
+            path_to=_endpoint(path[-1]["to"]),
+        )
+    )
+
+
+def _endpoint(end: Mapping[str, str]) -> str:
+    """Signal at a path's end, named as inside the block; harness registers are in_PORT, out_PORT.
+
+    Tools name a cell after the net it drives and append what it is: ``sum_SB_LUT4_O_3_LC``.
+    """
+    cell = end["cell"].removeprefix(f"{INSTANCE_NAME}.").replace("\\", "")
+    return _CELL_SUFFIX.split(cell)[0] or cell
