@@ -172,11 +172,11 @@ class Follower:
                 trits.from_code(unpack_words([*weights], 2, part)),
                 unsigned - ((unsigned >> (width - 1)) << width),
             )
-            for name, want, have in zip(("weights", "counters"), golden, rtl, strict=True):
-                wrong = np.argwhere(want != have)
+            for name, wanted, given in zip(("weights", "counters"), golden, rtl, strict=True):
+                wrong = np.argwhere(wanted != given)
                 assert not len(wrong), (
                     f"{where}, write {wrong[0][0]} {places[wrong[0][0]]}, lane {wrong[0][1]}: "
-                    f"{name} golden {want[tuple(wrong[0])]}, RTL {have[tuple(wrong[0])]}"
+                    f"{name} golden {wanted[tuple(wrong[0])]}, RTL {given[tuple(wrong[0])]}"
                 )
         self.writes += len(places)
         self._forget_writes()

@@ -134,7 +134,7 @@ def test_verilator(case: str) -> None:
 def test_recorded_vectors(tmp_path: Path) -> None:
     generator = np.random.default_rng(4)
     a, w = generator.integers(-1, 2, (2, 30, 3, 8))
-    settings = {"threshold": 3, "window": 2, "offset": -1}
+    settings: dict[str, Any] = {"threshold": 3, "window": 2, "offset": -1}
     np.savez(tmp_path / "dots.npz", a=a, w=w, **settings)
     p = ProcessingElementParameters(**CASES["small"])
     result = bench(p, vectors=tmp_path / "dots.npz", test_filter="recorded$")
