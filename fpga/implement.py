@@ -145,18 +145,21 @@ class _Steps:
 def _synthesise(
     target: Target, folder: Path, verilog: str, ports: Sequence[Port], name: str
 ) -> None:
-    (folder / "block.v").write_text(verilog)
     script = ["read_verilog block.v"]
     if not target.place:
+        (folder / "block.v").write_text(verilog)
         script.append(f"{target.synthesis} -top {name}")
     else:
         with _elaboration:
             wrapper = to_verilog(Harness(ports, name), HARNESS_NAME)
         (folder / "harness.v").write_text(wrapper)
+        # In the text, not by a command: Yosys may read a module anew while it elaborates.
+        kept = re.sub(rf"^module {name}\b", "(* keep_hierarchy *)\n\\g<0>", verilog, flags=re.M)
+        (folder / "block.v").write_text(kept)
         script += [
             "read_verilog harness.v",
-            f"setattr -mod -set keep_hierarchy 1 {name}",
             f"{target.synthesis} -top {HARNESS_NAME}",
+            f"select -assert-count 1 {HARNESS_NAME}/t:{name}",
             "write_json harness.json",
             f"hierarchy -top {name}",  # from here on the block alone, to be counted
         ]

@@ -69,7 +69,11 @@ def run(tool: str, arguments: Sequence[str], folder: Path, log: str) -> None:
     """
     program = find(tool)
     path = folder / log
-    with path.open("wb") as output:
+    path.unlink(missing_ok=True)
+    if tool == YOSYS:
+        # Compiled to WebAssembly it loses its standard output once it has run ABC.
+        arguments = ["-q", "-l", log, *arguments]
+    with path.open("ab") as output:
         code = subprocess.run(
             [str(program), *arguments],
             cwd=folder,

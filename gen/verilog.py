@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import subprocess
 import sys
@@ -14,9 +13,6 @@ from pathlib import Path
 from amaranth.hdl import Elaboratable
 
 from ..rtl import dot_cells
-
-# Amaranth asks the environment which Yosys to use; the embedded one is the tested one.
-os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
 
 # Processes become multiplexers and plain registers: an ``always @*`` whose inputs never change
 # would wait for ever for its first event, and stay unknown in a four-state simulator.

