@@ -53,6 +53,7 @@ def processing_element_parameters(design: DesignConfig) -> ProcessingElementPara
         words=-(-longest // hardware.lanes),
         structure=hardware.structure,
         tech=hardware.tech,
+        pipeline=hardware.pipeline,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from .checks import ParameterError, boolean, choice, integer
 from .encoding import DIGIT_PLANES, check_planes
-from .ternary_dot import LANES_MAX, STRUCTURES, TECHS
+from .ternary_dot import LANES_MAX, STRUCTURES, TECHS, check_pipeline
 from .trainer_config import GATE_SHIFT_MAX, TrainerConfig
 
 ROWS_MAX = 16
@@ -45,6 +45,9 @@ class HardwareConfig:
         1 … 256 each, where pixels form an image that can be shifted.
     gate_shift_max : int
         0 … 8: the largest gate shift s that can be set while running.
+    pipeline : sequence of int
+        LUT levels of the dot product, ascending, after which a register is put
+        (``golden.ternary_dot``): a faster clock for a cycle of latency each.
     monitor : bool
         Count resting products (their status register stays zero without).
 
@@ -65,6 +68,7 @@ class HardwareConfig:
     planes: tuple[tuple[int, int], ...] = DIGIT_PLANES
     image: tuple[int, int] | None = None
     gate_shift_max: int = 3
+    pipeline: tuple[int, ...] = ()
     monitor: bool = True
 
     def __post_init__(self) -> None:
@@ -81,6 +85,7 @@ class HardwareConfig:
                 f"counter_lanes must divide lanes ({self.lanes}), not {self.counter_lanes}"
             )
         boolean("single_port", self.single_port)
+        put(self, "pipeline", check_pipeline(self.pipeline))
         boolean("monitor", self.monitor)
         integer("store_samples", self.store_samples, 1, STORE_SAMPLES_MAX)
         if integer("pixel_width", self.pixel_width, 1, 8) not in PIXEL_WIDTHS:

@@ -60,7 +60,7 @@ class DotParameters:
         boolean("binary", self.binary)
         if self.levels is not None:
             integer("levels", self.levels, 1, LEVELS_MAX)
-        object.__setattr__(self, "pipeline", _check_pipeline(self.pipeline))
+        object.__setattr__(self, "pipeline", check_pipeline(self.pipeline))
 
     @property
     def sum_width(self) -> int:
@@ -73,7 +73,8 @@ class DotParameters:
         return len(self.pipeline)
 
 
-def _check_pipeline(value: Sequence[int]) -> tuple[int, ...]:
+def check_pipeline(value: Sequence[int]) -> tuple[int, ...]:
+    """``value`` as levels in ascending order; raises ParameterError otherwise."""
     if not isinstance(value, list | tuple):
         raise ParameterError(f"pipeline must be a list of levels, not {value!r}")
     levels = tuple(integer(f"pipeline[{i}]", item, 0, LEVELS_MAX) for i, item in enumerate(value))

@@ -83,6 +83,7 @@ class ForwardPass(wiring.Component):
                     words=max(p.words for p in layers),
                     structure=plan.hardware.structure,
                     tech=plan.hardware.tech,
+                    pipeline=plan.hardware.pipeline,
                 )
             )
             m.submodules[f"element{r}"] = element

@@ -107,7 +107,13 @@ def test_small_networks(
 
 def test_digest_network_on_verilator(tmp_path: Path) -> None:
     """The network of the first digest: 300 real digits; golden's digest has a test of its own."""
-    hardware = {"lanes": 16, "store_samples": 300, "image": (8, 8), "structure": "compact"}
+    hardware = {
+        "lanes": 16,
+        "store_samples": 300,
+        "image": (8, 8),
+        "structure": "compact",
+        "pipeline": (4, 9),
+    }
     vectors = write_vectors(tmp_path / "vectors.npz", 300, small=False)
     expected = {"groups_written": 14330, "lfsr": 10317}
     run({}, hardware, vectors, simulator="verilator", test_filter="digest", expected=expected)
