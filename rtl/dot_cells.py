@@ -16,115 +16,11 @@ LUT6 each cell. A mapper that may look across them builds them larger.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 from ..golden.ternary_dot import TECHS
+from .dot_cell import PREFIX, Cell, module_name
 
-PREFIX = "trisign_"
-
-_NAME = re.compile(r"[A-Za-z_]\w*")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A small module of named one-bit functions.
-
-    Attributes
-    ----------
-    name : str
-        The Verilog module is called ``trisign_<tech>_<name>``.
-    meaning : str
-        What it adds up, as a comment of the module.
-    inputs : tuple of str
-    functions : dict of str to str
-        Each function in turn, written with ``& | ^ ~`` so that Python and Verilog read it alike;
-        a function may use those before it. Every function is one LUT4.
-    outputs : tuple of str
-        The functions that leave the cell.
-
-    A cell for LUT6 has at most five inputs and two outputs: it is one LUT6 that gives both.
-    """
-
-    name: str
-    meaning: str
-    inputs: tuple[str, ...]
-    functions: Mapping[str, str]
-    outputs: tuple[str, ...]
-
-    @cached_property
-    def support(self) -> dict[str, tuple[str, ...]]:
-        """What each function reads: inputs and earlier functions."""
-        return {
-            name: tuple(dict.fromkeys(_NAME.findall(text))) for name, text in self.functions.items()
-        }
-
-    @cached_property
-    def lut4_delays(self) -> tuple[tuple[tuple[int, int], ...], ...]:
-        """For each output, pairs (input it depends on, LUT4 on the longest path from there)."""
-        paths = {name: {i: 0} for i, name in enumerate(self.inputs)}
-        for name, reads in self.support.items():
-            paths[name] = {}
-            for source in reads:
-                for i, length in paths[source].items():
-                    paths[name][i] = max(paths[name].get(i, 0), length + 1)
-        return tuple(tuple(paths[name].items()) for name in self.outputs)
-
-    @cached_property
-    def _code(self) -> dict[str, Any]:
-        return {name: compile(text, name, "eval") for name, text in self.functions.items()}
-
-    def luts(self, tech: str) -> int:
-        """LUT4, or LUT6 sites, of one cell."""
-        return len(self.functions) if tech == "lut4" else 1
-
-    def levels(self, tech: str, arrival: Sequence[int]) -> list[int]:
-        """Level of each output when the inputs arrive at the given levels."""
-        if tech == "lut6":
-            return [1 + max(arrival)] * len(self.outputs)
-        return [max(arrival[i] + length for i, length in delays) for delays in self.lut4_delays]
-
-    def evaluate(self, values: Sequence[Any]) -> list[Any]:
-        """Values of the outputs for boolean arrays at the inputs."""
-        scope = dict(zip(self.inputs, values, strict=True))
-        for name, code in self._code.items():
-            scope[name] = eval(code, {"__builtins__": {}}, scope)
-        return [scope[name] for name in self.outputs]
-
-    def verilog(self, tech: str) -> str:
-        """The cell's module, and below it the modules of its functions where they stay apart."""
-        module = module_name(self.name, tech)
-        ports = _ports(self.inputs, self.outputs)
-        body = [f"  wire {name};" for name in self.functions if name not in self.outputs]
-        if tech == "lut6" or len(self.functions) == 1:
-            body += [f"  assign {name} = {text};" for name, text in self.functions.items()]
-            return _module(self.meaning, module, ports, body, keep=True)
-        luts = []
-        for name, reads in self.support.items():
-            connections = ", ".join(f".{port}({port})" for port in (*reads, name))
-            body.append(f"  {module}_{name} {name}_lut({connections});")
-            text = [f"  assign {name} = {self.functions[name]};"]
-            luts.append(_module("", f"{module}_{name}", _ports(reads, (name,)), text, keep=True))
-        return "\n".join([_module(self.meaning, module, ports, body, keep=False), *luts])
-
-
-def module_name(cell: str, tech: str) -> str:
-    """Verilog module of a cell."""
-    return f"{PREFIX}{tech}_{cell}"
-
-
-def _ports(inputs: Sequence[str], outputs: Sequence[str]) -> list[str]:
-    return [*(f"input {name}" for name in inputs), *(f"output {name}" for name in outputs)]
-
-
-def _module(comment: str, name: str, ports: list[str], body: list[str], keep: bool) -> str:
-    lines = [f"// {comment}"] if comment else []
-    if keep:
-        lines.append('(* keep_hierarchy = "yes" *)')
-    lines += [f"module {name}(", ",\n".join(f"  {port}" for port in ports), ");"]
-    return "\n".join([*lines, *body, "endmodule", ""])
+__all__ = ["CELLS", "PREFIX", "definitions", "library", "module_name"]
 
 
 def _mux(select: str, one: str, zero: str) -> str:
@@ -136,6 +32,7 @@ def _majority(a: str, b: str, c: str) -> str:
 
 
 _LANE = ("a_nonzero", "a_negative", "w_nonzero", "w_negative")
+_TWO_LANES = tuple(name.replace("_", f"{i}_") for i in (0, 1) for name in _LANE)
 _DIGIT = ("two", "one")
 _DIGIT_A = ("two_a", "one_a")
 _DIGIT_B = ("two_b", "one_b")
@@ -173,6 +70,54 @@ _CELLS = (
         ("sum", "carry"),
     ),
     Cell(
+        "two_lanes_first",
+        "two ternary lanes (worth a*w + 1 each) = sum + 2 carry_p + 2 carry_q",
+        _TWO_LANES,
+        {
+            "half": "~(a0_nonzero & w0_nonzero)",
+            "sum": "(a0_nonzero & w0_nonzero) ^ (a1_nonzero & w1_nonzero)",
+            "carry_p": "a0_nonzero & w0_nonzero & ~(a0_negative ^ w0_negative)",
+            "carry_q": _mux("(sum ^ half)", "half", "~(a1_negative ^ w1_negative)"),
+        },
+        ("sum", "carry_p", "carry_q"),
+    ),
+    Cell(
+        "two_lanes_first_plus_one",
+        "two ternary lanes (worth a*w + 1 each) + 1 = sum + 2 carry_p + 2 carry_q",
+        _TWO_LANES,
+        {
+            "half": "a0_nonzero & w0_nonzero",
+            "sum": "~((a0_nonzero & w0_nonzero) ^ (a1_nonzero & w1_nonzero))",
+            "carry_p": "~(a0_nonzero & w0_nonzero) | ~(a0_negative ^ w0_negative)",
+            "carry_q": _mux("(sum ^ half)", "half", "~(a1_negative ^ w1_negative)"),
+        },
+        ("sum", "carry_p", "carry_q"),
+    ),
+    Cell(
+        "two_lanes_digit_first",
+        "two ternary lanes (worth a*w + 1 each) = sum + 2 digit(two, one)",
+        _TWO_LANES,
+        {
+            "half": "~(a0_nonzero & w0_nonzero)",
+            "sum": "(a0_nonzero & w0_nonzero) ^ (a1_nonzero & w1_nonzero)",
+            "two": _mux("(sum ^ half)", "half", "~(a1_negative ^ w1_negative)"),
+            "one": "two ^ (~half & ~(a0_negative ^ w0_negative))",
+        },
+        ("sum", "two", "one"),
+    ),
+    Cell(
+        "two_lanes_digit_first_plus_one",
+        "two ternary lanes (worth a*w + 1 each) + 1 = sum + 2 digit(two, one)",
+        _TWO_LANES,
+        {
+            "half": "a0_nonzero & w0_nonzero",
+            "sum": "~((a0_nonzero & w0_nonzero) ^ (a1_nonzero & w1_nonzero))",
+            "two": _mux("(sum ^ half)", "half", "~(a1_negative ^ w1_negative)"),
+            "one": "two ^ (~half | ~(a0_negative ^ w0_negative))",
+        },
+        ("sum", "two", "one"),
+    ),
+    Cell(
         "match_four",
         "matches of four pairs of bits + c = sum + 2 carry_p + 2 carry_q",
         ("a0", "a1", "a2", "a3", "w0", "w1", "w2", "w3", "c"),
@@ -197,6 +142,19 @@ _CELLS = (
             "carry_q": _mux("q", "~sum", "~(a2 ^ w2)"),
         },
         ("sum", "carry_p", "carry_q"),
+    ),
+    Cell(
+        "match_four_digit_first",
+        "matches of four pairs of bits = sum + 2 digit(two, one)",
+        ("a0", "a1", "a2", "a3", "w0", "w1", "w2", "w3"),
+        {
+            "p": "a0 ^ w0 ^ a1 ^ w1",
+            "q": "a2 ^ w2 ^ a3 ^ w3",
+            "sum": "p ^ q",
+            "two": _mux("q", "~sum", "~(a2 ^ w2)"),
+            "one": "two ^ (~p & ~(a0 ^ w0))",
+        },
+        ("sum", "two", "one"),
     ),
     Cell(
         "match_two",
@@ -285,13 +243,35 @@ _CELLS = (
         ("sum", "two", "one"),
     ),
     Cell(
+        "four_bits",
+        "a + b + c + d = sum + 2 digit(two, one)",
+        ("a", "b", "c", "d"),
+        {
+            "sum": "a ^ b ^ c ^ d",
+            "two": "a & b",
+            "one": f"({_majority('a', 'b', 'c')}) ^ ((a ^ b ^ c) & d)",
+        },
+        ("sum", "two", "one"),
+    ),
+    Cell(
+        "digit_two_bits",
+        "digit(two_a, one_a) + b + c = sum + 2 digit(two, one)",
+        (*_DIGIT_A, "b", "c"),
+        {
+            "sum": "one_a ^ b ^ c",
+            "two": "b & c",
+            "one": f"({_mux('one_a', 'b', 'two_a')}) ^ ((one_a ^ b) & c)",
+        },
+        ("sum", "two", "one"),
+    ),
+    Cell(
         "two_digits",
         "digit(two_a, one_a) + digit(two_b, one_b) = sum + 2 digit(two, one)",
         (*_DIGIT_A, *_DIGIT_B),
         {
             "sum": "one_a ^ one_b",
-            "two": _mux("one_b", "one_a", "two_b"),
-            "one": "two ^ (~one_a & two_a)",
+            "two": "two_a & two_b",
+            "one": "(one_a & one_b) | ((~one_a & two_a) ^ (~one_b & two_b))",
         },
         ("sum", "two", "one"),
     ),
@@ -323,6 +303,36 @@ _CELLS = (
         {
             "sum": "one_a ^ one_b ^ c",
             "one": f"({_mux('one_a', 'c', 'two_a')}) ^ ({_mux('one_b', '(one_a ^ c)', 'two_b')})",
+        },
+        ("sum", "one"),
+    ),
+    Cell(
+        "four_bits_sum_one",
+        "a + b + c + d = sum + 2 digit(.., one)",
+        ("a", "b", "c", "d"),
+        {
+            "sum": "a ^ b ^ c ^ d",
+            "one": f"({_majority('a', 'b', 'c')}) ^ ((a ^ b ^ c) & d)",
+        },
+        ("sum", "one"),
+    ),
+    Cell(
+        "digit_two_bits_sum_one",
+        "digit(two_a, one_a) + b + c = sum + 2 digit(.., one)",
+        (*_DIGIT_A, "b", "c"),
+        {
+            "sum": "one_a ^ b ^ c",
+            "one": f"({_mux('one_a', 'b', 'two_a')}) ^ ((one_a ^ b) & c)",
+        },
+        ("sum", "one"),
+    ),
+    Cell(
+        "two_digits_sum_one",
+        "digit(two_a, one_a) + digit(two_b, one_b) = sum + 2 digit(.., one)",
+        (*_DIGIT_A, *_DIGIT_B),
+        {
+            "sum": "one_a ^ one_b",
+            "one": "(one_a & one_b) | ((~one_a & two_a) ^ (~one_b & two_b))",
         },
         ("sum", "one"),
     ),

@@ -1,6 +1,6 @@
 """Processing element: words of products in, one sum, trit and window flag a dot product out."""
 
-from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -52,25 +52,25 @@ class Threshold(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        negative = self.sum[-1]
-        # Twice |z|, less one where z is negative, without a carry chain: as good as 2·|z| for
-        # comparisons with even numbers, since 2·|z| > 2·t and 2·|z| − 1 > 2·t mean the same.
-        size = Signal(len(self.sum))
-        m.d.comb += size.eq(Cat(negative, self.sum[:-1] ^ negative.replicate(len(self.sum) - 1)))
-
-        low = Signal(signed(len(self.threshold) + 2))
-        high = Signal(len(self.threshold) + 1)
+        distance = Signal(signed(max(len(self.sum), len(self.threshold) + 1)))
         m.d.comb += [
-            # |z| ≥ r − a, written with ">" like the others.
-            low.eq(self.threshold - self.window - 1),
-            high.eq(self.threshold + self.window),
-        ]
-        m.d.comb += [
-            self.trit.nonzero.eq(size > Cat(0, self.threshold)),
-            self.trit.negative.eq(self.trit.nonzero & negative),
-            self.open.eq((size > Cat(0, low).as_signed()) & ~(size > Cat(0, high))),
+            distance.eq(minus_size(self.threshold, self.sum)),
+            self.trit.nonzero.eq(distance < 0),
+            self.trit.negative.eq((distance < 0) & self.sum[-1]),
+            self.open.eq(minus_size(self.window, distance) >= 0),
         ]
         return m
+
+
+def minus_size(limit: Value, value: Value) -> Value:
+    """``limit`` − |``value``|, limit unsigned and value signed, at full width in one adder.
+
+    |v| = (v ^ s) + s with s the sign of v; limit − |v| = limit + ~(v ^ s) + ~s, whose last bit is
+    the carry that two bits below the lowest one make.
+    """
+    negative = value[-1]
+    low = value[:-1] ^ negative.replicate(len(value) - 1)
+    return (Cat(1, limit) + Cat(~negative, ~low, 1).as_signed()) >> 1
 
 
 class ProcessingElement(wiring.Component):

@@ -16,7 +16,8 @@ from amaranth.lib.wiring import In, Out
 
 from ..golden.ternary_dot import DotParameters
 from . import dot_cells
-from .dot_tree import Node, Table, build
+from .dot_graph import Node, Table
+from .dot_tree import build
 from .trit import trit_vector
 
 

@@ -143,15 +143,12 @@ def test_recorded_vectors(tmp_path: Path) -> None:
 
 # Broken on purpose: source text → what replaces it.
 BROKEN = {
-    "threshold includes r": ("size > Cat(0, self.threshold)", "size > Cat(0, self.threshold) - 2"),
-    "window starts late": ("self.threshold - self.window - 1", "self.threshold - self.window"),
-    "window ends late": (
-        "high.eq(self.threshold + self.window)",
-        "high.eq(self.threshold + self.window + 1)",
-    ),
-    "sign swapped": ("nonzero & negative)", "nonzero & ~negative)"),
-    "illegal trit put out": ("self.trit.nonzero & negative", "negative"),
-    "magnitude off by one": ("Cat(negative, self.sum[:-1]", "Cat(0, self.sum[:-1]"),
+    "threshold includes r": ("nonzero.eq(distance < 0)", "nonzero.eq(distance <= 0)"),
+    "window too narrow": ("distance) >= 0", "distance) > 0"),
+    "window too wide": ("distance) >= 0", "distance) >= -1"),
+    "sign swapped": ("& self.sum[-1]", "& ~self.sum[-1]"),
+    "illegal trit put out": ("(distance < 0) & self.sum[-1]", "self.sum[-1]"),
+    "magnitude off by one": ("Cat(~negative, ~low, 1)", "Cat(1, ~low, 1)"),
     "accumulator not cleared": ("first.eq(last)", "first.eq(0)"),
     "offset added": ("Mux(first, ~self.offset, total)", "Mux(first, self.offset, total)"),
     "offset lost": ("Mux(first, ~self.offset, total)", "Mux(first, ~0, total)"),
