@@ -118,8 +118,9 @@ def test_three_epochs_equal_the_trainer_itself(run: Run, shift: bool) -> None:
 
 
 def test_digest_of_the_specification(run: Run) -> None:
-    """The first 300 digits of section 4."""
-    record = trained(run, "digits-icebreaker", "--epochs", "1", "--samples", "300", "--json")
+    """The first 300 digits of section 4, with the default parameters of a network."""
+    Path("defaults.toml").write_text('[design]\nboard = "icebreaker"\n')
+    record = trained(run, "defaults.toml", "--epochs", "1", "--samples", "300", "--json")
     assert record["digests"] == {
         "weights": ["9460995e2cdb2455", "f4d80f14483bf2b8"],
         "counters": ["77642fc8d1e39c00", "90f2555730aaaebf"],
@@ -129,7 +130,7 @@ def test_digest_of_the_specification(run: Run) -> None:
 
 def test_digits_are_learnt(run: Run) -> None:
     record = trained(run, "digits-icebreaker", "--epochs", "5", "--json", "--quiet")
-    assert record["final_test_accuracy"] > 0.94
+    assert record["final_test_accuracy"] > 0.95
     assert record["active_share"] == sorted(record["active_share"], reverse=True)
 
 
