@@ -130,7 +130,7 @@ def test_digest_of_the_specification(run: Run) -> None:
 
 def test_digits_are_learnt(run: Run) -> None:
     record = trained(run, "digits-icebreaker", "--epochs", "5", "--json", "--quiet")
-    assert record["final_test_accuracy"] > 0.95
+    assert record["final_test_accuracy"] > 0.94
     assert record["active_share"] == sorted(record["active_share"], reverse=True)
 
 
