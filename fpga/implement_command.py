@@ -65,13 +65,13 @@ def run_implement(options: argparse.Namespace) -> int:
     """``trisign implement``"""
     # Here, not above: what elaborates hardware takes its time to import.
     from ..gen import config
-    from ..gen.blocks import BLOCKS, find
+    from ..gen.blocks import PARTS, find
     from .implement import SEEDS_MAX
 
     design = config.load(options.config)
     targets = chosen_targets(design, options.target)
     integer("seeds", options.seeds, 1, SEEDS_MAX)
-    names = [find(name).name for name in options.block or BLOCKS]
+    names = [find(name).name for name in options.block or PARTS]
     try:
         results = implement_blocks(design, names, targets, seeds=options.seeds, fresh=options.fresh)
     except ToolFailure as error:

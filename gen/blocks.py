@@ -17,6 +17,7 @@ from ..golden.precision_parameters import PrecisionParameters
 from ..golden.processing_element import ProcessingElementParameters
 from ..golden.ternary_dot import DotParameters
 from ..golden.update_parameters import UpdateParameters
+from .config import short_hash
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,15 @@ class Block:
         The component, with the parameters of a design.
     golden : str
         What specifies it, in ``trisign.golden``.
+    whole : bool
+        True for the design as a whole: ``train`` holds it against golden and ``build`` implements
+        it, so ``compare`` and ``implement`` leave it out.
     """
 
     name: str
     create: Callable[[DesignConfig], wiring.Component]
     golden: str
+    whole: bool = False
 
 
 def dot_parameters(design: DesignConfig) -> DotParameters:
@@ -115,6 +120,12 @@ def _xorshift(design: DesignConfig) -> wiring.Component:
     return Xorshift32Source()
 
 
+def _trainer(design: DesignConfig) -> wiring.Component:
+    from ..rtl.trainer import Trainer
+
+    return Trainer(design.network, design.hardware, config_hash=int(short_hash(design), 16))
+
+
 BLOCKS = {
     block.name: block
     for block in (
@@ -128,8 +139,11 @@ BLOCKS = {
         ),
         Block("lfsr", _lfsr, "lfsr.Lfsr16"),
         Block("xorshift", _xorshift, "xorshift.Xorshift32"),
+        Block("trainer", _trainer, "trainer.Trainer", whole=True),
     )
 }
+
+PARTS = {name: block for name, block in BLOCKS.items() if not block.whole}
 
 
 def find(name: object) -> Block:
