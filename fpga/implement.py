@@ -56,7 +56,8 @@ def implement(
     target : str
         A name in ``fpga.targets.TARGETS``, e.g. ``up5k``.
     seeds : int
-        1 … 99 place-and-route runs, seeds 1 … ``seeds``; unused where the target is not placed.
+        0 … 99 place-and-route runs, seeds 1 … ``seeds``; 0 measures the area alone. Unused where the
+        target is not placed.
     fresh : bool
         Discard kept results first.
 
@@ -70,7 +71,7 @@ def implement(
         A tool is missing or failed.
     """
     part = TARGETS[choice("target", target, TARGETS)]
-    integer("seeds", seeds, 1, SEEDS_MAX)
+    integer("seeds", seeds, 0, SEEDS_MAX)
     ports = module_ports(verilog, name)
     folder = build_root() / "implement" / f"{name}-{target}-{_key(part, verilog)}"
     with _locked(folder):
@@ -81,7 +82,7 @@ def implement(
         steps.once("synthesis", lambda: _synthesise(part, folder, verilog, ports, name))
         area = read_area(folder / "block.json", name, part)
         used, note, timings = {}, "", []
-        if part.place:
+        if part.place and seeds:
             used = steps.once("packing", lambda: _pack(part, folder))
             note = _misfit(part, used, register_count(ports))
         if part.place and not note:

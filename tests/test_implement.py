@@ -280,8 +280,8 @@ def test_ports_are_read_or_refused() -> None:
 def test_parameters_are_checked() -> None:
     with pytest.raises(ParameterError, match=r"^target must be one of .*, not 'hx1k'$"):
         lfsr("hx1k")
-    with pytest.raises(ParameterError, match="seeds must be an integer from 1 to 99, not 0"):
-        lfsr("up5k", seeds=0)
+    with pytest.raises(ParameterError, match="seeds must be an integer from 0 to 99, not -1"):
+        lfsr("up5k", seeds=-1)
 
 
 def test_median_of_seeds() -> None:
