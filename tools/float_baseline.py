@@ -5,6 +5,7 @@ Run by ``trisign bench`` in an environment that has torch; it needs nothing of t
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import time
@@ -19,7 +20,7 @@ def train(arrays: dict[str, torch.Tensor], layers: list[int], batch: int, epochs
     """Adam on the cross-entropy, ReLU between the layers."""
     torch.manual_seed(1)
     modules: list[torch.nn.Module] = []
-    for inputs, units in zip(layers, layers[1:], strict=False):
+    for inputs, units in itertools.pairwise(layers):
         modules += [torch.nn.Linear(inputs, units), torch.nn.ReLU()]
     model = torch.nn.Sequential(*modules[:-1])
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATES[batch])
