@@ -1,4 +1,4 @@
-"""Stream rules proved of every block: within a bound, by induction where that closes, never empty."""
+"""Stream rules proved of every block: bounded, by induction where that closes, never empty."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class Rules:
             f"  wire left = {left};",
             "  always @(posedge clk) inside <= rst ? 0 : inside + taken - left;",
             f"  wire alone = ~{self._signal('i__valid')} & {self._signal('o__ready')};",
-            f"  always @(posedge clk) quiet <= (rst | ~alone) ? 0 : quiet + ~&quiet;",
+            "  always @(posedge clk) quiet <= (rst | ~alone) ? 0 : quiet + ~&quiet;",
             "  always @* if (started) assert (!(left && inside == 0 && !taken));",
             f"  always @* if (quiet >= {flow.drain}) assert (inside == 0);",
         ]
