@@ -1,0 +1,118 @@
+"""What is mutated, and the bench that must notice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from amaranth.lib import wiring
+
+from trisign.gen import data
+from trisign.golden.design import HardwareConfig
+from trisign.golden.precision_parameters import PrecisionParameters
+from trisign.golden.ternary_dot import DotParameters
+from trisign.golden.trainer_config import TrainerConfig
+from trisign.golden.update_parameters import UpdateParameters
+from trisign.rtl.precision_controller import PrecisionController
+from trisign.rtl.ternary_dot import TernaryDot
+from trisign.rtl.trainer import Trainer
+from trisign.rtl.update_engine import UpdateEngine
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A block and its bench.
+
+    Parameters
+    ----------
+    create : callable
+        The component.
+    block : str
+        Its name and, after ``tb_``, its bench's.
+    parameters : dict
+        Of the bench.
+    quick : str
+        Regular expression of tests that notice most mutants soon; the whole bench follows where
+        they do not.
+    share : int
+        Of 1,000 mutants of the group.
+    """
+
+    create: Callable[[], wiring.Component]
+    block: str
+    parameters: dict[str, Any]
+    quick: str
+    share: int = 1000
+
+
+def _dot() -> Campaign:
+    parameters = DotParameters(64, structure="balanced")
+    return Campaign(
+        lambda: TernaryDot(64, "balanced"),
+        "ternary_dot",
+        {"parameters": asdict(parameters)},
+        "smoke|extremes",
+    )
+
+
+def _engine(share: int, **fields: Any) -> Campaign:
+    return Campaign(
+        lambda: UpdateEngine(UpdateParameters(**fields), seed=1),
+        "update_engine",
+        {"engine": fields, "seed": 1},
+        "smoke|extremes",
+        share,
+    )
+
+
+def _precision() -> Campaign:
+    parameters = PrecisionParameters(
+        input_width=8, exponent_max=4, window=8, width=3, overflow_random_bits=1,
+        width_search=True, width_max=6, patience=3,
+    )  # fmt: skip
+    return Campaign(
+        lambda: PrecisionController(parameters, seed=5),
+        "precision_controller",
+        {"parameters": asdict(parameters), "seed": 5},
+        "smoke|extremes",
+    )
+
+
+NETWORK: dict[str, Any] = {
+    "layers": (48, 12, 10), "rng_group": 16, "margin": 6, "threshold": (2, 0), "window": 4,
+    "counter_width": 4,
+}  # fmt: skip
+HARDWARE: dict[str, Any] = {
+    "lanes": 16, "counter_lanes": 8, "store_samples": 12, "image": (4, 4), "rows": 2,
+}  # fmt: skip
+
+
+def _trainer() -> Campaign:
+    digits = data.load_digits()
+    pixels = digits.train_pixels[:12].reshape(12, 4, 2, 4, 2).mean(axis=(2, 4)).astype(np.uint8)
+    path = Path("build/mutate/digits.npz").resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, pixels=pixels.reshape(12, -1), labels=digits.train_labels[:12])
+    return Campaign(
+        lambda: Trainer(TrainerConfig(**NETWORK), HardwareConfig(**HARDWARE), trace=True),
+        "trainer",
+        {"network": NETWORK, "hardware": HARDWARE, "vectors": str(path), "epochs": 4},
+        "digest",
+    )
+
+
+def campaigns() -> dict[str, Campaign]:
+    """Every campaign by name."""
+    return {
+        "ternary_dot": _dot(),
+        "counter": _engine(400, rule="counter", lanes=8, rng_group=8, gate_shift_max=2),
+        "ema_dst": _engine(300, rule="ema_dst", lanes=32, rng_group=32, gate_shift_max=1),
+        "signadam_pp": _engine(
+            300, rule="signadam_pp", lanes=2, rng_group=2, gradient_width=5, threshold_width=4
+        ),
+        "precision_controller": _precision(),
+        "trainer": _trainer(),
+    }
