@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..golden.checks import ParameterError, TrisignError
-from ..golden.design import DesignConfig, HardwareConfig, check_fit
+from ..golden.design import DesignConfig, HardwareConfig, check_fit, missing_in_hardware
+from ..golden.layers import Conv, Dense
 from ..golden.trainer_config import TrainerConfig
 from ..rtl.trainer_plan import TrainerPlan
 from . import boards
@@ -42,6 +43,7 @@ def load(source: str | Path) -> DesignConfig:
     """The configuration ``source``: the name of a shipped one, or the path of a TOML file.
 
     Tables: ``[design]`` name, board, description; ``[network]`` the fields of ``TrainerConfig``;
+    (a convolution in ``layers`` is a table, ``{conv = 32, kernel = 3, pool = 2, padding = -1}``);
     ``[hardware]`` those of ``HardwareConfig`` except ``tech``. What is left out takes the default;
     ``hardware.lanes`` that of the board, ``design.name`` the file's name.
 
@@ -60,6 +62,15 @@ def load(source: str | Path) -> DesignConfig:
         raise ConfigError(f"{path}: must be UTF-8 text; byte {error.start} is not") from error
     except TrisignError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def load_hardware(source: str | Path) -> DesignConfig:
+    """As ``load``, for what needs hardware: raises ConfigError where the network has none yet."""
+    design = load(source)
+    missing = missing_in_hardware(design.network)
+    if missing is not None:
+        raise ConfigError(f"{find(source)}: {missing}")
+    return design
 
 
 def find(source: str | Path) -> Path:
@@ -90,12 +101,24 @@ def parse(text: str, *, default_name: str = "unnamed") -> DesignConfig:
     hardware_table = table(tables, "hardware", hardware_keys)
     with prefixed("design."):
         board = boards.find(design.get("board"))
+    if isinstance(network_table.get("layers"), list):
+        network_table["layers"] = [
+            describe(layer, f"network.layers[{i}]")
+            for i, layer in enumerate(network_table["layers"])
+        ]
     network = build(TrainerConfig, network_table, "network.")
     hardware_defaults = {"lanes": board.lanes, "tech": board.family.tech}
     hardware = build(HardwareConfig, hardware_defaults | hardware_table, "hardware.")
     with prefixed(""):
         check_fit(network, hardware)
-    check_plan(network, hardware)
+    # What cannot become hardware still trains in the golden engine; what needs a plan says so.
+    if missing_in_hardware(network) is None:
+        check_plan(network, hardware)
+    if hardware.single_port and board.single_port is None:
+        raise ConfigError(
+            f"hardware.single_port must be empty on {board.name}, which has no single-port memory, "
+            f"not {hardware.single_port!r}"
+        )
     with prefixed("design."):
         return DesignConfig(**{"name": default_name} | design, network=network, hardware=hardware)
 
@@ -108,6 +131,29 @@ def check_plan(network: TrainerConfig, hardware: HardwareConfig) -> None:
         field = str(error).split()[0]
         place = "network" if field in fields(TrainerConfig) else "hardware"
         raise ConfigError(f"{place}.{error}") from error
+
+
+def describe(layer: Any, place: str) -> Any:
+    """A layer that a table describes, ``{conv = 32, …}`` or ``{dense = 10}``; others unchanged.
+
+    Raises ConfigError naming ``place``.
+    """
+    if not isinstance(layer, dict):
+        return layer
+    kinds = {"conv": (Conv, "channels"), "dense": (Dense, "units")}
+    named = [kind for kind in kinds if kind in layer]
+    if len(named) != 1:
+        raise ConfigError(f"{place} must have one of the keys 'conv' and 'dense', not {layer!r}")
+    cls, first = kinds[named[0]]
+    others = [name for name in fields(cls) if name != first]
+    check_keys(layer, (named[0], *others), f"{place}.")
+    options = {name: value for name, value in layer.items() if name != named[0]}
+    try:
+        return cls(**{first: layer[named[0]]}, **options)
+    except ParameterError as error:
+        text = str(error)
+        name = named[0] if text.split()[0] == first else text.split()[0]
+        raise ConfigError(f"{place}.{name}{text.removeprefix(text.split()[0])}") from error
 
 
 def table(tables: Mapping[str, Any], name: str, legal: Iterable[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Samples to train and test on: scikit-learn's digits, or the arrays of a user's .npz file."""
+"""Samples to train and test on: scikit-learn's digits, or those of a user's .npz or IDX file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..golden.checks import DataError, integer_array
+from . import idx
 
 DIGITS = "digits"
 DIGIT_PIXEL_MAX = 15
@@ -93,6 +94,19 @@ def load_npz(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Samples ``x`` and labels ``y`` of a user's .npz file; errors name the file as well."""
     arrays = read_arrays(path)
+    try:
+        return check_samples(arrays, pixels=pixels, pixel_max=pixel_max, classes=classes)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def load_file(
+    path: str | Path, *, pixels: int, pixel_max: int, classes: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Samples of a user's file: an .npz file, or IDX images with their labels beside them."""
+    if not idx.is_idx(path):
+        return load_npz(path, pixels=pixels, pixel_max=pixel_max, classes=classes)
+    arrays = idx.read_pair(path)
     try:
         return check_samples(arrays, pixels=pixels, pixel_max=pixel_max, classes=classes)
     except DataError as error:

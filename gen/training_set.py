@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..golden.checks import DataError, ParameterError, integer
 from ..golden.design import DesignConfig
-from .data import DIGITS, check_samples, load_digits, load_npz
+from .data import DIGITS, check_samples, load_digits, load_file
 
 SAMPLES_MAX = 2**31 - 1
 # Splits do not follow the seed of the run, so that runs of several seeds compare.
@@ -53,9 +53,10 @@ def training_set(
     Parameters
     ----------
     data : str or path
-        ``digits``, or an .npz file with ``x`` [n, pixels] and ``y`` [n].
+        ``digits``; or an .npz file with ``x`` [n, pixels] and ``y`` [n]; or IDX images
+        (``…images-idx3-ubyte``, plain or gzip) with their labels beside them.
     test : path, optional
-        An .npz file like it, to test with.
+        A file like it, to test with.
     test_fraction : float, optional
         Between 0 and 1: the share of a ``data`` file that is kept for test, drawn at random, the
         same for every seed. Digits have a fixed split.
@@ -93,9 +94,9 @@ def training_set(
         except DataError as error:
             raise DataError(f"{DIGITS}: {error}") from error
     else:
-        x, y = load_npz(data, **limits)
+        x, y = load_file(data, **limits)
     if test is not None:
-        (test_x, test_y), test_source = load_npz(test, **limits), str(test)
+        (test_x, test_y), test_source = load_file(test, **limits), str(test)
     if test_fraction is not None:
         count = round(test_fraction * len(x))
         if not 0 < count < len(x):

@@ -7,16 +7,19 @@ back to the NumPy trainer where it is missing.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .checks import TrisignError
 from .precision_controller import PrecisionState
 from .trainer import Trainer, Trits
 from .trainer_config import TrainerConfig
+from .write_log import RecordingTrainer, WriteLog, words_of_sample
 
 try:
+    from . import compiled_convolution
     from . import compiled_kernel as kernel
 except ImportError:  # no Numba
     kernel = None  # type: ignore[assignment]
@@ -30,6 +33,9 @@ COUNTS = (
     "sign_flips",
     "resting",
 )
+# Samples are logged in blocks of about this size; a lane takes a weight and a counter.
+LOG_BYTES = 8 << 20
+LOGGED_BYTES = 3
 
 
 def fast_trainer(config: TrainerConfig, seed: int = 1) -> Trainer:
@@ -40,7 +46,12 @@ def fast_trainer(config: TrainerConfig, seed: int = 1) -> Trainer:
     return CompiledTrainer(config, seed)
 
 
-class CompiledTrainer(Trainer):
+def recording_trainer(config: TrainerConfig, seed: int = 1) -> RecordingTrainer:
+    """The fastest trainer there is that has ``record_epoch``."""
+    return RecordingTrainer(config, seed) if kernel is None else CompiledTrainer(config, seed)
+
+
+class CompiledTrainer(RecordingTrainer):
     """``Trainer`` whose epochs run compiled; parameters, attributes and results are the same.
 
     The first epoch in a new environment compiles for some seconds; the result is cached on disk.
@@ -61,22 +72,77 @@ class CompiledTrainer(Trainer):
 
     def train_epoch(self, samples: Trits, labels: NDArray[np.int64]) -> None:
         """Train on checked samples, once and in order."""
+        if self.config.convolves:
+            self._train_convolution(samples, labels)
+            return
+        for _ in self._in_blocks(samples, labels, len(samples), 0):
+            pass
+
+    def predict(self, x: ArrayLike) -> NDArray[np.int64]:
+        """Class of each row of ``x``: the largest sum, the lowest index on ties."""
+        if self.config.convolves:
+            return compiled_convolution.predict(self, self.check_trits(x))
+        return super().predict(x)
+
+    def record_epoch(
+        self, samples: Trits, labels: NDArray[np.int64], lanes: int
+    ) -> Iterator[WriteLog]:
+        """Train on checked samples, once and in order, as the logs are taken.
+
+        Each log is of some samples, and the trainer then is in the state after the last of them.
+        """
+        if self.config.convolves:
+            return super().record_epoch(samples, labels, lanes)
+        size = words_of_sample(self.config.shapes, lanes) * lanes * LOGGED_BYTES
+        return self._in_blocks(samples, labels, max(1, LOG_BYTES // size), lanes)
+
+    def _in_blocks(
+        self, samples: Trits, labels: NDArray[np.int64], block: int, lanes: int
+    ) -> Iterator[WriteLog]:
+        weights = np.concatenate([w.ravel() for w in self.weights])
+        counters = np.concatenate([c.ravel() for c in self.counters]).astype(np.int16)
+        generators = np.array([self.lfsr.state, self.xorshift.state], np.int64)
+        controllers, layers, settings = self._controllers(), self._layers(), self._settings()
+        for first in range(0, len(samples), block):
+            part = slice(first, first + block)
+            counts = np.zeros(len(COUNTS), np.int64)
+            log = self._log(lanes, len(samples[part]))
+            kernel.train(
+                np.ascontiguousarray(samples[part]),
+                labels[part],
+                layers,
+                settings,
+                weights,
+                counters,
+                generators,
+                controllers,
+                counts,
+                log,
+            )
+            self._take_over(weights, counters, generators, controllers, counts)
+            words = int(log.written[0])
+            yield WriteLog(
+                log.bounds, log.places[:words], log.weights[:words], log.counters[:words]
+            )
+
+    def _train_convolution(self, samples: Trits, labels: NDArray[np.int64]) -> None:
         weights = np.concatenate([w.ravel() for w in self.weights])
         counters = np.concatenate([c.ravel() for c in self.counters]).astype(np.int16)
         generators = np.array([self.lfsr.state, self.xorshift.state], np.int64)
         counts = np.zeros(len(COUNTS), np.int64)
-        controllers = self._controllers()
-        kernel.train(
-            np.ascontiguousarray(samples),
-            labels,
-            self._layers(),
-            self._settings(),
-            weights,
-            counters,
-            generators,
-            controllers,
-            counts,
+        compiled_convolution.train(
+            self, self._settings(), samples, labels, weights, counters, generators, counts
         )
+        self._take_over(weights, counters, generators, self._controllers(), counts)
+
+    def _take_over(
+        self,
+        weights: NDArray[np.int8],
+        counters: NDArray[np.int16],
+        generators: NDArray[np.int64],
+        controllers: kernel.Controllers,
+        counts: NDArray[np.int64],
+    ) -> None:
         start = 0
         for w, c in zip(self.weights, self.counters, strict=True):
             w[...] = weights[start : start + w.size].reshape(w.shape)
@@ -87,6 +153,17 @@ class CompiledTrainer(Trainer):
             controller.load(PrecisionState(*map(int, controllers.state[l])))
         for name, count in zip(COUNTS, counts, strict=True):
             setattr(self, name, getattr(self, name) + int(count))
+
+    def _log(self, lanes: int, samples: int) -> kernel.Log:
+        words = samples * words_of_sample(self.config.shapes, lanes) if lanes else 0
+        return kernel.Log(
+            lanes=lanes,
+            written=np.zeros(1, np.int64),
+            bounds=np.zeros(samples + 1, np.int64),
+            places=np.zeros((words, 3), np.int64),
+            weights=np.zeros((words, lanes), np.int8),
+            counters=np.zeros((words, lanes), np.int16),
+        )
 
     def _layers(self) -> kernel.Layers:
         config = self.config
@@ -106,6 +183,7 @@ class CompiledTrainer(Trainer):
             gradient_confidence=column(config.gradient_confidence),
             limit=column([config.momentum_limit(l) for l in range(len(sizes))]),
             gate_shift=column(self.gate_shift),
+            increment=column(self.counter_increment),
         )
 
     def _settings(self) -> kernel.Settings:

@@ -39,6 +39,7 @@ class Layers(NamedTuple):
     gradient_confidence: Ints
     limit: Ints
     gate_shift: Ints
+    increment: Ints
 
 
 class Settings(NamedTuple):
@@ -68,6 +69,17 @@ class Controllers(NamedTuple):
     rule: Ints
 
 
+class Log(NamedTuple):
+    """Where ``write_log.WriteLog`` is put down; nothing is where ``lanes`` is 0."""
+
+    lanes: int
+    written: Ints
+    bounds: Ints
+    places: Ints
+    weights: NDArray[np.int8]
+    counters: NDArray[np.int16]
+
+
 compiled = njit(cache=True)
 advance = compiled(lfsr.advance)
 advance_xorshift = compiled(xorshift.advance)
@@ -76,7 +88,9 @@ decide = compiled(precision_controller.decide)
 
 
 @compiled
-def train(samples, labels, layers, settings, weights, counters, generators, controllers, counts):
+def train(
+    samples, labels, layers, settings, weights, counters, generators, controllers, counts, log
+):
     """Train on samples in order; everything from ``weights`` on is changed in place."""
     depth = len(layers.units)
     widest = max(layers.inputs.max(), layers.units.max())
@@ -84,6 +98,7 @@ def train(samples, labels, layers, settings, weights, counters, generators, cont
     sums = np.zeros((depth, widest), np.int64)
     errors = np.zeros((depth, widest), np.int64)
     for k in range(len(samples)):
+        log.bounds[k] = log.written[0]
         activations[0, : layers.inputs[0]] = samples[k]
         for l in range(depth):
             forward(l, layers, weights, activations, sums, counts)
@@ -103,7 +118,10 @@ def train(samples, labels, layers, settings, weights, counters, generators, cont
                     quantize(l - 1, below, controllers)
                 else:
                     below[:] = np.sign(below)
-            update(l, layers, settings, weights, counters, activations, errors, generators, counts)
+            update(
+                l, layers, settings, weights, counters, activations, errors, generators, counts, log
+            )
+    log.bounds[len(samples)] = log.written[0]
 
 
 @compiled
@@ -165,7 +183,7 @@ def error_below(l, layers, weights, sums, errors):
 
 
 @compiled
-def update(l, layers, settings, weights, counters, activations, errors, generators, counts):
+def update(l, layers, settings, weights, counters, activations, errors, generators, counts, log):
     n_in, n_out, s = layers.inputs[l], layers.units[l], layers.gate_shift[l]
     for j in range(n_out):
         d = errors[l, j]
@@ -174,6 +192,7 @@ def update(l, layers, settings, weights, counters, activations, errors, generato
         # Trits x leave |d·x| either 0 or |d|.
         sign = (d > 0) - (d < 0) if abs(d) > layers.gradient_confidence[l] else 0
         row = layers.base[l] + j * n_in
+        first, following = log.written[0], 0  # word of the log, and of the row
         for start in range(0, n_in, settings.group):
             counts[DRAWN] += 1
             generators[LFSR] = advance(generators[LFSR], s + 1)
@@ -187,15 +206,27 @@ def update(l, layers, settings, weights, counters, activations, errors, generato
             if settings.averages:
                 counts[FLIPS] += step_averages(sign, x, w, c, settings, generators)
             else:
-                counts[FLIPS] += step_counters(sign, x, w, c, layers.limit[l])
+                move = sign * layers.increment[l]
+                counts[FLIPS] += step_counters(move, x, w, c, layers.limit[l])
+            if log.lanes:
+                for word in range(max(start // log.lanes, following), -(-end // log.lanes)):
+                    note = log.places[log.written[0]]
+                    note[0], note[1], note[2] = l, j, word
+                    log.written[0] += 1
+                    following = word + 1
+        for k in range(first, log.written[0]):
+            start = log.places[k, 2] * log.lanes
+            end = min(start + log.lanes, n_in)
+            log.weights[k, : end - start] = weights[row + start : row + end]
+            log.counters[k, : end - start] = counters[row + start : row + end]
 
 
 @compiled
-def step_counters(sign, x, w, c, limit):
+def step_counters(move, x, w, c, limit):
     """Rule ``counter`` on the lanes of a group; returns the weights changed."""
     flips = 0
     for i in range(len(x)):
-        m = c[i] + sign * x[i]
+        m = c[i] + move * x[i]
         if abs(m) <= limit:
             c[i] = m
         elif w[i] * m > 0:  # already ±1 on this side

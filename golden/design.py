@@ -13,8 +13,11 @@ from .trainer_config import GATE_SHIFT_MAX, TrainerConfig
 
 ROWS_MAX = 16
 STORE_SAMPLES_MAX = 65535
+SPILL_MAX = 65535
+MEMORIES = ("weights", "counters", "samples")
 PIXEL_WIDTHS = (1, 2, 4, 8)
 IMAGE_SIDE_MAX = 256
+BAUD_LIMITS = (1200, 12_000_000)
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -33,8 +36,12 @@ class HardwareConfig:
     counter_lanes : int
         Lanes that one word of the counter memory covers, a divisor of ``lanes``; 0 stands for all
         of them. Fewer make a narrower memory and a slower update.
-    single_port : bool
-        True where counters and samples must fit memories with one port (iCE40 SPRAM).
+    single_port : sequence of str
+        Memories that have one port, and go to the part's large blocks of that kind (iCE40 SPRAM):
+        any of ``weights``, ``counters``, ``samples``. Single-port weights or counters make the
+        update take two cycles a word.
+    counter_spill : int
+        Bits of a counter word that lie in an ordinary memory beside the single-port one.
     store_samples : int
         1 … 65535 samples kept on chip.
     pixel_width : int
@@ -48,8 +55,14 @@ class HardwareConfig:
     pipeline : sequence of int
         LUT levels of the dot product, ascending, after which a register is put
         (``golden.ternary_dot``): a faster clock for a cycle of latency each.
+    memory_register : bool
+        Put a register behind every read of weights, counters and activations: a faster clock for a
+        cycle of latency.
     monitor : bool
         Count resting products (their status register stays zero without).
+    baud : int
+        1200 … 12000000 bits a second of the serial line; a core needs 8 clock cycles a bit, and
+        says so where its clock is known.
 
     Raises
     ------
@@ -62,14 +75,17 @@ class HardwareConfig:
     structure: str = "balanced"
     tech: str = "lut4"
     counter_lanes: int = 0
-    single_port: bool = False
+    single_port: tuple[str, ...] = ()
+    counter_spill: int = 0
     store_samples: int = 1
     pixel_width: int = 4
     planes: tuple[tuple[int, int], ...] = DIGIT_PLANES
     image: tuple[int, int] | None = None
     gate_shift_max: int = 3
     pipeline: tuple[int, ...] = ()
+    memory_register: bool = False
     monitor: bool = True
+    baud: int = 1_000_000
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -84,9 +100,17 @@ class HardwareConfig:
             raise ParameterError(
                 f"counter_lanes must divide lanes ({self.lanes}), not {self.counter_lanes}"
             )
-        boolean("single_port", self.single_port)
+        put(self, "single_port", check_memories("single_port", self.single_port))
+        integer("counter_spill", self.counter_spill, 0, SPILL_MAX)
+        if self.counter_spill and "counters" not in self.single_port:
+            raise ParameterError(
+                "counter_spill must be 0 where single_port does not name 'counters', "
+                f"not {self.counter_spill}"
+            )
         put(self, "pipeline", check_pipeline(self.pipeline))
+        boolean("memory_register", self.memory_register)
         boolean("monitor", self.monitor)
+        integer("baud", self.baud, *BAUD_LIMITS)
         integer("store_samples", self.store_samples, 1, STORE_SAMPLES_MAX)
         if integer("pixel_width", self.pixel_width, 1, 8) not in PIXEL_WIDTHS:
             raise ParameterError(f"pixel_width must be 1, 2, 4 or 8, not {self.pixel_width}")
@@ -99,6 +123,16 @@ class HardwareConfig:
                     f"planes[{i}].hi must be at most 2^pixel_width ({limit}), not {hi}"
                 )
         put(self, "image", check_image(self.image))
+
+
+def check_memories(name: str, value: Sequence[str]) -> tuple[str, ...]:
+    """``value`` as different names of ``MEMORIES`` in that order; raises ParameterError."""
+    legal = ", ".join(map(repr, MEMORIES))
+    if not isinstance(value, list | tuple) or len({*map(repr, value)}) < len(value):
+        raise ParameterError(f"{name} must be a list of different ones of {legal}, not {value!r}")
+    for i, memory in enumerate(value):
+        choice(f"{name}[{i}]", memory, MEMORIES)
+    return tuple(memory for memory in MEMORIES if memory in value)
 
 
 def check_image(image: Sequence[int] | None) -> tuple[int, int] | None:
@@ -155,12 +189,19 @@ class DesignConfig:
     @property
     def pixels(self) -> int:
         """Pixels of a sample: the network's inputs divided by the planes."""
-        return self.network.layers[0] // len(self.hardware.planes)
+        return self.network.inputs // len(self.hardware.planes)
 
     @property
     def classes(self) -> int:
         """Units of the last layer."""
-        return self.network.layers[-1]
+        return self.network.classes
+
+    @property
+    def image(self) -> tuple[int, int] | None:
+        """(height, width) where pixels form an image: a convolution's input always does."""
+        if self.network.input_shape is not None:
+            return self.network.input_shape[:2]
+        return self.hardware.image
 
 
 def check_fit(network: TrainerConfig, hardware: HardwareConfig) -> None:
@@ -179,13 +220,36 @@ def check_fit(network: TrainerConfig, hardware: HardwareConfig) -> None:
             f"not {lanes}"
         )
     planes = len(hardware.planes)
-    if network.layers[0] % planes:
+    if network.input_shape is not None:
+        height, width, channels = network.input_shape
+        if channels != planes:
+            raise ParameterError(
+                f"network.input_shape[2] must be the number of hardware.planes ({planes}), "
+                f"not {channels}"
+            )
+        if hardware.image not in (None, (height, width)):
+            raise ParameterError(
+                f"hardware.image must be left out or {(height, width)}, as network.input_shape, "
+                f"not {hardware.image!r}"
+            )
+    elif network.inputs % planes:
         raise ParameterError(
             f"network.layers[0] must be a multiple of the number of hardware.planes ({planes}), "
-            f"not {network.layers[0]}"
+            f"not {network.inputs}"
         )
-    pixels = network.layers[0] // planes
+    pixels = network.inputs // planes
     if hardware.image is not None and hardware.image[0] * hardware.image[1] != pixels:
         raise ParameterError(
             f"hardware.image must hold {pixels} pixels (inputs ÷ planes), not {hardware.image!r}"
         )
+
+
+def missing_in_hardware(network: TrainerConfig) -> str | None:
+    """What only the golden engine can train of ``network``, as an error line; None if nothing."""
+    if network.convolves:
+        return "network.layers: convolution is trained by the golden engine only"
+    increments = [network.counter_increment]
+    increments += [value for _, name, value in network.schedule if name == "counter_increment"]
+    if any(increment != (1,) * network.layer_count for increment in increments):
+        return "network.counter_increment: values above 1 are trained by the golden engine only"
+    return None

@@ -29,7 +29,12 @@ def check_planes(planes: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]
     return tuple(checked)
 
 
-def encode(pixels: ArrayLike, planes: Sequence[Sequence[int]] = DIGIT_PLANES) -> NDArray[np.int8]:
+def encode(
+    pixels: ArrayLike,
+    planes: Sequence[Sequence[int]] = DIGIT_PLANES,
+    *,
+    channel_last: bool = False,
+) -> NDArray[np.int8]:
     """Encode pixels as trits: pixel p gives ``(p ≥ hi) − (p < lo)`` on each plane (lo, hi).
 
     Parameters
@@ -38,11 +43,13 @@ def encode(pixels: ArrayLike, planes: Sequence[Sequence[int]] = DIGIT_PLANES) ->
         0 … 255.
     planes : sequence of (lo, hi)
         0 ≤ lo ≤ hi ≤ 256.
+    channel_last : bool
+        Planes of a pixel side by side, as convolutions read them.
 
     Returns
     -------
     int8 array [n, planes · pixels]
-        All of plane 0, then plane 1, … as dense networks read it.
+        All of plane 0, then plane 1, … as dense networks read it, unless ``channel_last``.
 
     Raises
     ------
@@ -50,6 +57,7 @@ def encode(pixels: ArrayLike, planes: Sequence[Sequence[int]] = DIGIT_PLANES) ->
         A pixel outside 0 … 255, or an array that is not two-dimensional.
     """
     values = integer_array("pixels", pixels, 0, PIXEL_MAX, (None, None))
-    return np.concatenate(
-        [(values >= hi).astype(np.int8) - (values < lo) for lo, hi in check_planes(planes)], axis=1
-    ).astype(np.int8)
+    trits = [(values >= hi).astype(np.int8) - (values < lo) for lo, hi in check_planes(planes)]
+    if channel_last:
+        return np.stack(trits, axis=2).reshape(len(values), -1).astype(np.int8)
+    return np.concatenate(trits, axis=1).astype(np.int8)

@@ -42,6 +42,8 @@ class SampleStore:
         Thresholds of the encoder.
     image : (height, width), optional
         Needed for shifts.
+    channel_last : bool
+        Encode as convolutions read it (``golden.encoding``).
 
     Attributes
     ----------
@@ -61,7 +63,9 @@ class SampleStore:
         *,
         planes: Sequence[Sequence[int]] = DIGIT_PLANES,
         image: Sequence[int] | None = None,
+        channel_last: bool = False,
     ) -> None:
+        self.channel_last = channel_last
         self.planes = check_planes(planes)
         self.image = check_image(image)
         self.pixels = integer_array("pixels", pixels, 0, PIXEL_MAX, (None, None)).astype(np.uint8)
@@ -102,9 +106,12 @@ class SampleStore:
         state.
         """
         if generator is None:
-            return encode(self.pixels, self.planes)
+            return self._encode(self.pixels)
         moves = []
         for _ in range(len(self)):
             generator.state = advance(generator.state, SHIFT_STEPS)
             moves.append(shift_of(generator.state))
-        return encode(self.shifted(moves), self.planes)
+        return self._encode(self.shifted(moves))
+
+    def _encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.int8]:
+        return encode(pixels, self.planes, channel_last=self.channel_last)

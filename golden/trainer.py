@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import loss, trainer_state
+from . import convolution, loss, trainer_state
 from .checks import DataError, integer, integer_array
 from .lfsr import Lfsr16, advance
 from .precision_controller import PrecisionController
@@ -27,6 +27,8 @@ Sums = NDArray[np.int64]
 
 INITIAL_TRITS = (-1, 0, 1, 0)
 INITIAL_STEPS = 3
+# Convolutions are evaluated on so many samples at a time.
+BATCH_SAMPLES = 64
 CONTROLLER_SEED = 0x3C00
 
 
@@ -62,7 +64,9 @@ class Trainer:
     sign_flips : int
         Weight steps: every change of a weight, one of ±1.
     resting : int
-        Products w·x of the forward pass that were zero, of n_out·n_in a layer.
+        Products w·x of the forward pass that were zero, of positions·n_out·n_in a layer.
+    winners : list of int64 array [cells · n_out]
+        Of the last forward pass: the position in each cell that gave the largest sum.
     """
 
     def __init__(self, config: TrainerConfig, seed: int = 1) -> None:
@@ -90,6 +94,7 @@ class Trainer:
         self.groups_written = 0
         self.sign_flips = 0
         self.resting = 0
+        self.winners: list[Sums] = []
         self._rules = [config.update_parameters(l) for l in range(config.layer_count)]
         self._apply_schedule()
 
@@ -99,6 +104,8 @@ class Trainer:
 
     def fit(self, x: ArrayLike, labels: ArrayLike, epochs: int = 1) -> Trainer:
         """Train on trits ``x`` [n, inputs] with ``labels`` [n], in order, ``epochs`` times.
+
+        A convolutional network also takes ``x`` as [n, height, width, channels].
 
         Raises DataError where shapes, trits or labels do not fit, before anything changes.
         """
@@ -126,13 +133,12 @@ class Trainer:
 
     def predict(self, x: ArrayLike) -> NDArray[np.int64]:
         """Class of each row of ``x``: the largest sum, the lowest index on ties."""
-        h = self.check_trits(x)
-        for l in range(self.config.layer_count):
-            z = h.astype(np.int64) @ self.weights[l].T.astype(np.int64) - self.config.of(
-                "offset", l
-            )
-            h = self.activate(l, z)
-        return np.argmax(z, axis=-1)
+        trits = self.check_trits(x)
+        parts = [
+            np.argmax(self.forward(trits[k : k + BATCH_SAMPLES])[1][-1], axis=-1)
+            for k in range(0, len(trits), BATCH_SAMPLES)
+        ]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
 
     def state(self) -> dict[str, NDArray]:
         """Everything that training changes, as arrays to save. To be taken between epochs."""
@@ -149,24 +155,37 @@ class Trainer:
 
     def check_trits(self, x: ArrayLike) -> Trits:
         """``x`` as trits of the network's input shape; raises DataError otherwise."""
-        return integer_array("x", x, -1, 1, (None, self.config.layers[0])).astype(np.int8)
+        shape: tuple[int, ...] = (self.config.inputs,)
+        if self.config.input_shape is not None and np.ndim(x) == 4:
+            shape = self.config.input_shape
+        trits = integer_array("x", x, -1, 1, (None, *shape)).astype(np.int8)
+        return trits.reshape(len(trits), self.config.inputs)
 
     def check_samples(self, x: ArrayLike, labels: ArrayLike) -> tuple[Trits, NDArray[np.int64]]:
         """Samples and labels that fit the network; raises DataError otherwise."""
         trits = self.check_trits(x)
         if not len(trits):
             raise DataError("x must hold at least one sample, not 0")
-        return trits, integer_array("labels", labels, 0, self.config.layers[-1] - 1, (len(trits),))
+        return trits, integer_array("labels", labels, 0, self.config.classes - 1, (len(trits),))
 
     def activate(self, layer: int, z: Sums) -> Trits:
         """sign(z) where |z| > r, else 0."""
         return (np.sign(z) * (np.abs(z) > self.config.of("threshold", layer))).astype(np.int8)
 
     def forward(self, sample: Trits) -> tuple[list[Trits], list[Sums]]:
-        """Activations h_0 … h_{L−1} and sums z_1 … z_L of one sample."""
+        """Activations h_0 … h_{L−1} and sums z_1 … z_L, of convolutions those left by pooling.
+
+        ``sample`` [inputs], or several [n, inputs].
+        """
         activations, sums = [sample], []
+        self.winners = []
         for l, w in enumerate(self.weights):
-            z = w.astype(np.int64) @ activations[l].astype(np.int64) - self.config.of("offset", l)
+            shape = self.config.layer_shapes[l]
+            seen = convolution.gather(shape, activations[l])
+            z, winners = convolution.pool(
+                shape, seen @ w.T.astype(np.int64) - self.config.of("offset", l)
+            )
+            self.winners.append(winners)
             sums.append(z)
             activations.append(self.activate(l, z))
         return activations[:-1], sums
@@ -181,8 +200,9 @@ class Trainer:
         activations, sums = self.forward(sample)
         self.samples_seen += 1
         self.correct += int(np.argmax(sums[-1])) == label
-        for w, h in zip(self.weights, activations, strict=True):
-            self.resting += w.size - int(np.count_nonzero(w[:, h != 0]))
+        for shape, w, h in zip(self.config.layer_shapes, self.weights, activations, strict=True):
+            seen = np.count_nonzero(convolution.gather(shape, h), axis=0)
+            self.resting += shape.positions * w.size - int(np.count_nonzero(w, axis=0) @ seen)
         error = self.output_error(sums[-1], label)
         if error is None:
             return False
@@ -205,7 +225,9 @@ class Trainer:
         Of the sums that pass, the sign; or the sum quantised, unit 0 first. Zeros do not touch the
         controller, so closed units might as well not be there.
         """
-        delta = error.astype(np.int64) @ self.weights[layer].astype(np.int64)
+        shape = self.config.layer_shapes[layer]
+        spread = convolution.spread(shape, error, self.winners[layer])
+        delta = convolution.scatter(shape, spread @ self.weights[layer].astype(np.int64))
         below = layer - 1
         confident = np.abs(delta) > self.config.of("confidence", below)
         distance = np.abs(np.abs(z) - self.config.of("threshold", below))
@@ -219,11 +241,16 @@ class Trainer:
         return self.controllers[layer].quantize(error)
 
     def update(self, layer: int, error: Sums, x: Trits) -> None:
-        """Update the rows whose error is not zero, group by group, where the gate is open."""
-        group = self.config.rng_group
-        for row in np.flatnonzero(error):
-            gradient = int(error[row]) * x.astype(np.int64)
-            for start in range(0, len(x), group):
+        """Update the rows with an error that is not zero, group by group, where the gate is open.
+
+        A row's gradient is the sum over positions of its error there times what it sees there.
+        """
+        group, shape = self.config.rng_group, self.config.layer_shapes[layer]
+        spread = convolution.spread(shape, error, self.winners[layer])
+        seen = convolution.gather(shape, x)
+        for row in np.flatnonzero(spread.any(axis=0)):
+            gradient = spread[:, row] @ seen
+            for start in range(0, shape.inputs, group):
                 if self.gate_is_open(layer):
                     self.step_group(layer, int(row), slice(start, start + group), gradient)
 
@@ -243,7 +270,8 @@ class Trainer:
         trit = np.sign(g) * (np.abs(g) > self.config.of("gradient_confidence", layer))
         if self.config.rule == "counter":
             limit = self.config.counter_limit(layer)
-            new_counter, new_weight = counter_step(trit, counter, weight, limit)
+            moves = trit * self.counter_increment[layer]
+            new_counter, new_weight = counter_step(moves, counter, weight, limit)
         else:
             new_counter, new_weight = ema_dst_step(
                 trit,
@@ -277,6 +305,7 @@ class Trainer:
         self.margin: int = settings["margin"]
         self.gate_shift: tuple[int, ...] = settings["gate_shift"]
         self.probability_shift: int = settings["probability_shift"]
+        self.counter_increment: tuple[int, ...] = settings["counter_increment"]
 
     def _initial_weights(self, shape: tuple[int, int]) -> Trits:
         weights = np.empty(shape, np.int8)

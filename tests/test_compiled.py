@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 
 from trisign.gen.data import load_digits
-from trisign.golden import compiled
+from trisign.golden import compiled, write_log
 from trisign.golden.checks import TrisignError
 from trisign.golden.compiled import CompiledTrainer, fast_trainer
 from trisign.golden.encoding import encode
 from trisign.golden.precision_parameters import PrecisionParameters
 from trisign.golden.sample_store import SampleStore
 from trisign.golden.trainer import Trainer, TrainerConfig
+from trisign.golden.write_log import RecordingTrainer
 
 RULES = ("counter", "ema_dst")
 LOSSES = ("crammer_singer", "squared_hinge")
@@ -87,6 +89,56 @@ def test_random_networks(rule: str, loss: str, seed: int) -> None:
         assert_equal_state(plain, fast)
     assert (plain.predict(x) == fast.predict(x)).all()
     assert plain.groups_drawn > 0
+
+
+def logged_samples(trainer: Any, x: np.ndarray, labels: np.ndarray, lanes: int) -> list[Any]:
+    """What each sample of two epochs writes."""
+    found = []
+    for _ in range(2):
+        for log in trainer.record_epoch(x, labels, lanes):
+            found += [
+                tuple(part[start:end].tolist() for part in log[1:])
+                for start, end in itertools.pairwise(log.bounds)
+            ]
+        trainer.finish_epoch()
+    return found
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("seed", range(4))
+def test_logs_of_random_networks(
+    rule: str, loss: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each word that is written, in order; logs of several samples; training goes on after."""
+    rng = np.random.default_rng([seed, RULES.index(rule), LOSSES.index(loss)])
+    config = random_config(rng, rule, loss)
+    x = rng.integers(-1, 2, (40, config.layers[0])).astype(np.int8)
+    labels = rng.integers(0, config.layers[-1], 40)
+    lanes = int(rng.choice([1, 4, 16, 64]))
+    words = write_log.words_of_sample(config.shapes, lanes)
+    monkeypatch.setattr(compiled, "LOG_BYTES", 7 * words * lanes * compiled.LOGGED_BYTES)
+    plain, fast = RecordingTrainer(config, seed), CompiledTrainer(config, seed)
+    expected = logged_samples(plain, x, labels, lanes)
+    assert len(expected) == 80
+    assert sum(len(places) for places, _, _ in expected) > 0
+    assert logged_samples(fast, x, labels, lanes) == expected
+    assert len(list(fast.record_epoch(x, labels, lanes))) == 6
+    plain.fit(x, labels)
+    fast.finish_epoch()
+    assert_equal_state(plain, fast)
+
+
+def test_log_of_one_sample() -> None:
+    """Two words a row, the last with a lane beyond its end; the whole row is written."""
+    config = TrainerConfig(layers=(3, 2), margin=100, gate_shift=0, counter_width=3)
+    trainer = RecordingTrainer(config)
+    trainer.weights[0][...] = 0
+    (log,) = trainer.record_epoch(np.array([[1, 0, -1]], np.int8), np.array([0]), 2)
+    assert log.bounds.tolist() == [0, 4]
+    assert log.places.tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 1]]
+    assert log.counters.tolist() == [[1, 0], [-1, 0], [-1, 0], [1, 0]]
+    assert not log.weights.any()
 
 
 @pytest.mark.parametrize("shift", [False, True])

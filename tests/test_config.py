@@ -55,7 +55,8 @@ def test_every_field_reaches_its_dataclass() -> None:
     text = (
         MINIMAL
         + "[network]\nlayers = [128, 40, 8, 3]\nthreshold = [3, 2, 1]\nmargin = 7\nrng_group = 16\n"
-        + "[hardware]\nlanes = 32\nrows = 2\ncounter_lanes = 8\nsingle_port = true\n"
+        + "[hardware]\nlanes = 32\nrows = 2\ncounter_lanes = 8\n"
+        + "single_port = ['samples', 'counters']\n"
         + 'structure = "compact"\nplanes = [[1, 2], [3, 3]]\npixel_width = 2\nimage = [4, 16]\n'
         + "store_samples = 12\n"
     )
@@ -67,7 +68,7 @@ def test_every_field_reaches_its_dataclass() -> None:
         lanes=32,
         rows=2,
         counter_lanes=8,
-        single_port=True,
+        single_port=("counters", "samples"),
         structure="compact",
         planes=((1, 2), (3, 3)),
         pixel_width=2,
@@ -126,7 +127,35 @@ def test_a_shipped_name_wins_over_a_folder_of_that_name(
             "hardware.lanes must be an integer from 1 to 1024, not 1025",
         ),
         (MINIMAL + "[hardware]\nrows = 17", "hardware.rows must be an integer from 1 to 16, "),
-        (MINIMAL + "[hardware]\nsingle_port = 1", "hardware.single_port must be true or false, "),
+        (
+            MINIMAL + "[hardware]\nsingle_port = true",
+            "hardware.single_port must be a list of different ones of 'weights', .*, not True",
+        ),
+        (
+            MINIMAL + "[hardware]\nsingle_port = ['samples', 'samples']",
+            "hardware.single_port must be a list of different ones of 'weights', 'counters', ",
+        ),
+        (
+            MINIMAL + "[hardware]\nsingle_port = ['errors']",
+            "hardware.single_port\\[0\\] must be one of 'weights', .*, not 'errors'",
+        ),
+        (
+            '[design]\nboard = "ulx3s_25f"\n[hardware]\nsingle_port = ["samples"]',
+            "hardware.single_port must be empty on ulx3s_25f, which has no single-port memory, ",
+        ),
+        (
+            MINIMAL + "[hardware]\nsingle_port = ['counters']\ncounter_spill = 384",
+            "hardware.counter_spill must be less than the bits of a counter word \\(384\\), not ",
+        ),
+        (
+            MINIMAL + "[hardware]\nlanes = 32\nsingle_port = ['counters']\n[network]\n"
+            "counter_width = 9",
+            "hardware.counter_lanes must make the parts in which counters are written a multiple ",
+        ),
+        (
+            MINIMAL + "[hardware]\ncounter_spill = 8",
+            "hardware.counter_spill must be 0 where single_port does not name 'counters', not 8",
+        ),
         (
             MINIMAL + "[hardware]\ncounter_lanes = 5",
             "hardware.counter_lanes must divide lanes \\(64\\), not 5",
