@@ -31,6 +31,8 @@ class Target:
         Beginning of a cell type → name in reports; multipliers are listed with memories.
     muxes : tuple of str
         Multiplexer cells that are not made of LUTs.
+    single_port : bool
+        True where the part has large single-port memories, which ``ram_style = "huge"`` asks for.
     dual_output : bool
         True where a LUT has two outputs, so that a cell of ``rtl.dot_cells`` fills one site.
     place : tuple of str
@@ -48,6 +50,7 @@ class Target:
     registers: tuple[str, ...]
     memories: dict[str, str] = field(default_factory=dict)
     muxes: tuple[str, ...] = ()
+    single_port: bool = False
     dual_output: bool = False
     place: tuple[str, ...] = ()
     cell: str = ""
@@ -72,6 +75,7 @@ UP5K = Target(
     carries={"SB_CARRY": 1},
     registers=("SB_DFF",),
     memories={"SB_RAM40_4K": "EBR", "SB_SPRAM256KA": "SPRAM", "SB_MAC16": "MAC16"},
+    single_port=True,
     place=(tools.NEXTPNR_ICE40, "--up5k", "--package", "sg48"),
     cell="ICESTORM_LC",
 )
@@ -80,6 +84,7 @@ HX8K = replace(
     UP5K,
     name="hx8k",
     part="Lattice iCE40 HX8K, ct256",
+    single_port=False,
     place=(tools.NEXTPNR_ICE40, "--hx8k", "--package", "ct256"),
 )
 
@@ -130,3 +135,14 @@ XC7 = Target(
 )
 
 TARGETS = {target.name: target for target in (UP5K, HX8K, ECP5_25F, ECP5_85F, XC7)}
+
+# Board → its part.
+BOARD_TARGETS = {
+    "icebreaker": "up5k",
+    "ice40_hx8k_b_evn": "hx8k",
+    "ulx3s_25f": "ecp5-25f",
+    "ulx3s_85f": "ecp5-85f",
+    "orangecrab": "ecp5-25f",
+    "colorlight_5a_75b": "ecp5-25f",
+    "arty_a7": "xc7",
+}

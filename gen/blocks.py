@@ -17,6 +17,7 @@ from ..golden.precision_parameters import PrecisionParameters
 from ..golden.processing_element import ProcessingElementParameters
 from ..golden.ternary_dot import DotParameters
 from ..golden.update_parameters import UpdateParameters
+from . import boards
 from .config import short_hash
 
 
@@ -126,6 +127,13 @@ def _trainer(design: DesignConfig) -> wiring.Component:
     return Trainer(design.network, design.hardware, config_hash=int(short_hash(design), 16))
 
 
+def _core(design: DesignConfig) -> wiring.Component:
+    from ..rtl.core import Core
+
+    clock_hz = round(boards.find(design.board).clock_mhz * 1e6)
+    return Core(design, clock_hz, config_hash=int(short_hash(design), 16))
+
+
 BLOCKS = {
     block.name: block
     for block in (
@@ -140,6 +148,7 @@ BLOCKS = {
         Block("lfsr", _lfsr, "lfsr.Lfsr16"),
         Block("xorshift", _xorshift, "xorshift.Xorshift32"),
         Block("trainer", _trainer, "trainer.Trainer", whole=True),
+        Block("core", _core, "link.Link", whole=True),
     )
 }
 

@@ -6,7 +6,10 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+
+from ..golden.checks import DataError, integer
 
 CONFIG_HELP = "name of a shipped configuration, or path of a TOML file"
 
@@ -42,12 +45,15 @@ def add_commands(commands: Any) -> None:
         commands,
         "estimate",
         run_estimate,
-        "count state, memories and forward cycles before synthesis",
-        "Everything is counted from the configuration. LUTs are not predicted here: synthesis\n"
-        "measures them. Small memories may become LUTs, so block counts are upper limits.",
-        "trisign estimate digits-ulx3s-85f",
+        "count state, memories and cycles before synthesis",
+        "State, memories and forward cycles are counted from the configuration; small memories\n"
+        "may become LUTs, so block counts are upper limits. Cycles of training follow from what\n"
+        "the golden model does on the data: digits, where they fit the network, or FILE.npz.",
+        "trisign estimate digits-ulx3s-85f\ntrisign estimate mine.toml --data mine.npz --epochs 10",
     )
     parser.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
+    parser.add_argument("--data", metavar="digits|FILE.npz", help="samples to train on")
+    parser.add_argument("--epochs", type=int, default=25, metavar="N", help="default 25")
     add_json(parser)
 
 
@@ -127,7 +133,7 @@ def run_generate(options: argparse.Namespace) -> int:
     from . import config
     from .generate import generate
 
-    design = config.load(options.config)
+    design = config.load_hardware(options.config)
     manifest = generate(design, options.out, report=progress)
     if options.json:
         print_json(manifest)
@@ -141,9 +147,26 @@ def run_generate(options: argparse.Namespace) -> int:
 def run_estimate(options: argparse.Namespace) -> int:
     """``trisign estimate``"""
     from . import config
+    from .data import DIGITS
     from .estimate import estimate, text
+    from .training_cycles import training_estimate
+    from .training_set import training_set
 
-    result = estimate(config.load(options.config))
+    design = config.load(options.config)
+    integer("epochs", options.epochs, 1, 65535)
+    result = estimate(design)
+    samples = None
+    if not design.network.convolves:
+        try:
+            samples = training_set(design, options.data or DIGITS)
+        except DataError:
+            if options.data is not None:
+                raise
+    if samples is not None:
+        training = training_estimate(
+            design, samples, epochs=options.epochs, clock_mhz=result.clock_mhz
+        )
+        result = replace(result, training=training)
     if options.json:
         print_json(result.as_json())
     else:

@@ -9,6 +9,7 @@ from ..golden.design import DesignConfig
 from ..rtl.trainer_plan import BUS_WIDTH, TrainerPlan
 from . import boards
 from .config import short_hash
+from .training_cycles import TrainingEstimate
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class LayerEstimate:
     weight_bits: int
     counter_bits: int
     forward_cycles: int
+    positions: int = 1
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,12 @@ class Estimate:
         Cycles of a forward pass, Σ n_l·⌈n_{l−1}/P⌉ / R, without the few that start a layer.
     clock_mhz : float
         The board's target clock.
+    active_cycles : int, optional
+        The most that an active sample takes; networks with convolutions only, as the next.
+    fitting_boards : tuple of str, optional
+        Boards whose memories suffice.
+    training : TrainingEstimate, optional
+        Cycles of training on given samples.
     """
 
     configuration: str
@@ -72,6 +80,9 @@ class Estimate:
     state_bits: int
     forward_cycles: int
     clock_mhz: float
+    active_cycles: int | None = None
+    fitting_boards: tuple[str, ...] | None = None
+    training: TrainingEstimate | None = None
 
     @property
     def fits(self) -> bool:
@@ -84,7 +95,11 @@ class Estimate:
 
 
 def estimate(design: DesignConfig) -> Estimate:
-    """Count what ``design`` costs."""
+    """Count what ``design`` costs; with convolutions, what it would cost."""
+    if design.network.convolves:
+        from .convolution_estimate import convolution_estimate
+
+        return convolution_estimate(design)
     plan = TrainerPlan(design.network, design.hardware)
     board = boards.find(design.board)
     layers = tuple(
@@ -121,20 +136,21 @@ def _memories(
     """The memories of ``rtl.trainer``; those with one port go where the part has such blocks."""
     hardware = design.hardware
     two_port = board.memories[0]
-    one_port = board.single_port if hardware.single_port and board.single_port else two_port
+
+    def kind(memory: str) -> boards.MemoryBlock:
+        return (plan.is_single_port(memory) and board.single_port) or two_port
+
+    counters = (
+        (name, width, plan.counter_depth, 1, kind(name))
+        for name, width in plan.counter_parts.items()
+    )
     return tuple(
-        MemoryEstimate(name, width, depth, copies, kind.name, copies * kind.blocks(width, depth))
-        for name, width, depth, copies, kind in (
-            ("weights", 2 * hardware.lanes, plan.weight_depth, hardware.rows, two_port),
-            (
-                "counters",
-                plan.counter_width * hardware.counter_lanes,
-                plan.counter_depth,
-                1,
-                one_port,
-            ),
+        MemoryEstimate(name, width, depth, copies, block.name, copies * block.blocks(width, depth))
+        for name, width, depth, copies, block in (
+            ("weights", 2 * hardware.lanes, plan.weight_depth, hardware.rows, kind("weights")),
+            *counters,
             ("activations", 2 * hardware.lanes, plan.activation_depth, 1, two_port),
-            ("samples", BUS_WIDTH, plan.store_depth, 1, one_port),
+            ("samples", BUS_WIDTH, plan.store_depth, 1, kind("samples")),
         )
     )
 
@@ -142,16 +158,18 @@ def _memories(
 def text(result: Estimate) -> str:
     """The estimate for people."""
     lines = [f"{result.configuration} ({result.hash}) on {result.board}", ""]
-    lines.append("layer        weights  weight bits  counter bits  forward cycles")
+    lines.append("layer            weights  weight bits  counter bits  forward cycles")
     for layer in result.layers:
         shape = f"{layer.inputs}-{layer.units}"
+        if layer.positions > 1:
+            shape += f" x{layer.positions}"
         lines.append(
-            f"{shape:<10}{layer.weights:>10}{layer.weight_bits:>13}{layer.counter_bits:>14}"
+            f"{shape:<14}{layer.weights:>10}{layer.weight_bits:>13}{layer.counter_bits:>14}"
             f"{layer.forward_cycles:>16}"
         )
     weights = sum(layer.weights for layer in result.layers)
     lines.append(
-        f"{'total':<10}{weights:>10}{sum(layer.weight_bits for layer in result.layers):>13}"
+        f"{'total':<14}{weights:>10}{sum(layer.weight_bits for layer in result.layers):>13}"
         f"{sum(layer.counter_bits for layer in result.layers):>14}{result.forward_cycles:>16}"
     )
     lines += ["", "memory            words x bits   copies  blocks"]
@@ -169,4 +187,24 @@ def text(result: Estimate) -> str:
         f"forward pass: {result.forward_cycles} cycles, "
         f"{result.forward_cycles / result.clock_mhz:.1f} us at {result.clock_mhz:g} MHz"
     )
+    if result.training is not None:
+        training = result.training
+        lines.append(
+            f"training: {training.cycles_a_sample:.1f} cycles a sample, "
+            f"{training.over_forward:.3f} x the forward pass, "
+            f"{training.samples_a_second:,.0f} samples/s"
+        )
+        lines.append(
+            f"  ({training.source}, {training.samples} samples, {training.epochs} epochs, "
+            f"{100 * training.active_share:.1f} % of the samples active; a prediction takes "
+            f"{training.prediction_cycles:.0f})"
+        )
+    if result.active_cycles is not None:
+        lines.append(
+            f"active sample: at most {result.active_cycles} cycles, "
+            f"{result.active_cycles / result.clock_mhz:.1f} us"
+        )
+    if result.fitting_boards is not None:
+        lines.append(f"boards with the memory: {', '.join(result.fitting_boards) or 'none'}")
+        lines.append("On paper: convolution is trained by the golden engine only.")
     return "\n".join(lines)

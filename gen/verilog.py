@@ -20,12 +20,14 @@ REMOVED_ATTRIBUTES = " ".join(
     f"-remove {name}"
     for name in ("generator", "top", "src", "amaranth.hierarchy", "amaranth.decoding", "full_case")
 )
+# Large single-port memories begin with undefined contents.
 SCRIPT = f"""
 read_rtlil design.il
 proc -norom
 pmuxtree
 opt_clean -purge
 memory_collect
+setparam -set INIT 1'x t:$mem_v2 a:ram_style=huge %i
 attrmap {REMOVED_ATTRIBUTES}
 attrmap -modattr {REMOVED_ATTRIBUTES}
 write_verilog -norename design.v

@@ -4,6 +4,7 @@ from amaranth import Array, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .delay import delayed
 from .error_lanes import ErrorLanes, error_sum_width
 from .register_map import THRESHOLD_WIDTH
 from .row_source import row_layout
@@ -30,15 +31,18 @@ class DeltaPass(wiring.Component):
     rows_start : Out(1), rows_done : In(1), i : In(stream of rows)
         The row source, restarted for every word.
     weight_address, enable : Out; bank : Out; weights : In(2P)
-        A word of the row's bank, a cycle later.
+        A word of the row's bank, ``plan.read_latency`` cycles later; ``bank`` comes with it.
     read_address, read_enable : Out; read_data : In(2P)
-        Window flags in the activation memory.
+        Window flags in the activation memory, ``plan.read_latency`` cycles later.
     write_valid, write_address, write_data : Out
         Errors; never refused.
     o : Out(stream of error sums)
         In place of those writes where errors are quantised: every unit, ``last`` with the last.
+    rows_taken : Out(1)
+        Pulses when no weight will be read any more.
     done : Out(1)
         Pulses at the end.
+    busy : Out(1)
     """
 
     def __init__(self, plan: TrainerPlan) -> None:
@@ -64,7 +68,9 @@ class DeltaPass(wiring.Component):
                 "write_valid": Out(1),
                 "write_address": Out(range(max(plan.activation_depth, 2))),
                 "write_data": Out(2 * lanes),
+                "rows_taken": Out(1),
                 "done": Out(1),
+                "busy": Out(1),
             }
         )
 
@@ -79,17 +85,18 @@ class DeltaPass(wiring.Component):
         word = Signal(range(max(2, *(p.words for p in plan.layers))))
 
         # Cycle 0: address of the row's word.
+        error, bank = Signal.like(errors.error), Signal.like(self.bank)
         m.d.comb += [
             self.weight_address.eq(self.i.payload.address + word),
             self.enable.eq(self.i.valid & self.i.ready),
+            error.eq(self.i.payload.error),
+            bank.eq(self.i.payload.bank),
         ]
-        # Cycle 1: the word is added or subtracted.
-        m.d.sync += [
-            errors.add.eq(self.enable),
-            errors.error.eq(self.i.payload.error),
-            self.bank.eq(self.i.payload.bank),
-        ]
+        # The read latency later: the word is added or subtracted.
         m.d.comb += [
+            errors.add.eq(delayed(m, self.enable, plan.read_latency)),
+            errors.error.eq(delayed(m, error, plan.read_latency)),
+            self.bank.eq(delayed(m, bank, plan.read_latency)),
             errors.weights.eq(self.weights),
             errors.confidence.eq(self.confidence),
             errors.window.eq(self.read_data),
@@ -98,21 +105,28 @@ class DeltaPass(wiring.Component):
             self.write_data.eq(errors.errors),
         ]
 
+        last_word = word == words - 1
+        arriving = Signal(range(max(plan.read_latency, 2)))
+        m.d.comb += self.busy.eq(1)
         with m.FSM():
             with m.State("IDLE"):
+                m.d.comb += self.busy.eq(0)
                 m.d.sync += word.eq(0)
                 with m.If(self.start):
-                    m.next = "START-ROWS"
-            with m.State("START-ROWS"):
-                m.d.comb += [self.rows_start.eq(1), errors.clear.eq(1)]
-                m.next = "ROWS"
+                    m.d.comb += [self.rows_start.eq(1), errors.clear.eq(1)]
+                    m.next = "ROWS"
             with m.State("ROWS"):
-                m.d.comb += self.i.ready.eq(1)
+                m.d.comb += [self.i.ready.eq(1), self.read_enable.eq(1)]
+                m.d.sync += arriving.eq(plan.read_latency - 1)
                 with m.If(self.rows_done):
-                    m.next = "READ-WINDOW"
-            with m.State("READ-WINDOW"):
-                m.d.comb += self.read_enable.eq(1)
-                m.next = "WRITE-ERRORS"
+                    m.d.comb += self.rows_taken.eq(last_word)
+                    m.next = "ARRIVE" if plan.read_latency > 1 else "WRITE-ERRORS"
+            if plan.read_latency > 1:
+                with m.State("ARRIVE"):
+                    m.d.comb += self.read_enable.eq(plan.quantises)
+                    m.d.sync += arriving.eq(arriving - 1)
+                    with m.If(arriving == 1):
+                        m.next = "WRITE-ERRORS"
             with m.State("WRITE-ERRORS"):
                 if plan.quantises:
                     m.d.comb += self.read_enable.eq(1)  # the window word stays on the port
@@ -122,8 +136,9 @@ class DeltaPass(wiring.Component):
                     word_done = Const(1)
                 with m.If(word_done):
                     m.d.sync += word.eq(word + 1)
-                    m.next = "START-ROWS"
-                    with m.If(word == words - 1):
+                    m.d.comb += [self.rows_start.eq(~last_word), errors.clear.eq(1)]
+                    m.next = "ROWS"
+                    with m.If(last_word):
                         m.d.comb += self.done.eq(1)
                         m.next = "IDLE"
         return m

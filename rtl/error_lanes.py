@@ -9,13 +9,17 @@ from .trainer_plan import TrainerPlan
 from .trit import Trit
 
 
-def error_sum_width(plan: TrainerPlan) -> int:
-    """Width of δ = Σ d·W: with trits two rows of the last layer, every row of a hidden one."""
+def error_sum_bound(plan: TrainerPlan) -> int:
+    """Largest |δ|, δ = Σ d·W: of trits two rows of the last layer, every row of a hidden one."""
     if plan.quantises:
         largest = (1 << (plan.error_width - 1)) - 1
-        bound = max([1, *(p.units for p in plan.layers[1:])]) * largest
-    else:
-        bound = max([2, *(p.units for p in plan.layers[1:-1])])
+        return max([1, *(p.units for p in plan.layers[1:])]) * largest
+    return max([2, *(p.units for p in plan.layers[1:-1])])
+
+
+def error_sum_width(plan: TrainerPlan) -> int:
+    """Width of δ."""
+    bound = error_sum_bound(plan)
     return signed_width(-bound, bound)
 
 
@@ -27,21 +31,22 @@ class ErrorLanes(wiring.Component):
     Members
     -------
     clear : In(1)
-        The next row is the first.
+        Forget every row; the next comes later.
     add : In(1), error : In(signed), weights : In(2·P)
         Add the row, times its error.
     confidence : In
-        θ: δ passes where |δ| > θ.
+        θ: δ passes where |δ| > θ. Constant from two cycles before ``errors`` are read.
     window : In(2·P)
         Trits whose ``nonzero`` says that the derivative window of the lane is open.
     errors : Out(2·P)
-        Trits, combinational.
+        Trits, combinational; ``negative`` is the sign of δ also where the trit is zero.
     lane : In, value : Out(signed)
         The sum of a lane, zero where it does not pass; only where errors are quantised.
     """
 
     def __init__(self, plan: TrainerPlan, *, confidence_width: int) -> None:
         self.lanes = plan.hardware.lanes
+        self.bound = error_sum_bound(plan)
         self.sum_width = error_sum_width(plan)
         self.quantises = plan.quantises
         selection = {
@@ -63,11 +68,11 @@ class ErrorLanes(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        first = Signal(init=1)
-        with m.If(self.clear):
-            m.d.sync += first.eq(1)
-        with m.Elif(self.add):
-            m.d.sync += first.eq(0)
+        # No sum exceeds the bound, so of θ only so many bits matter.
+        limit = Signal(range(self.bound + 1))
+        m.d.sync += limit.eq(Mux(self.confidence < self.bound, self.confidence, self.bound))
+        passes_one, passes_two = Signal(), Signal()
+        m.d.sync += [passes_one.eq(limit < 1), passes_two.eq(limit < 2)]
 
         opposite = Signal(signed(len(self.error) + 1))
         m.d.comb += opposite.eq(-self.error)
@@ -80,13 +85,17 @@ class ErrorLanes(wiring.Component):
             else:
                 minus = weight.nonzero & (weight.negative ^ self.error[-1])
                 term = Cat(weight.nonzero, minus).as_signed()
-            with m.If(self.add):
-                m.d.sync += total.eq(Mux(first, 0, total) + term)
-            positive = total > self.confidence
-            negative = total < -self.confidence
+            with m.If(self.clear):
+                m.d.sync += total.eq(0)
+            with m.Elif(self.add):
+                m.d.sync += total.eq(total + term)
+            if self.bound == 2:  # two rows of trits: no comparator needed
+                passes = Mux(total[0], passes_one, total[1] & passes_two)
+            else:
+                passes = (total > limit) | (total < -limit)
             is_open = self.window[2 * lane]
-            values.append(Mux(is_open & (positive | negative), total, 0))
-            errors.append(Cat(is_open & (positive | negative), is_open & negative))
+            values.append(Mux(is_open & passes, total, 0))
+            errors.append(Cat(is_open & passes, total[-1]))
         m.d.comb += self.errors.eq(Cat(errors))
         if self.quantises:
             m.d.comb += self.value.eq(Array(values)[self.lane])

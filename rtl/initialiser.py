@@ -12,7 +12,7 @@ from .word_assembler import WordAssembler, entry_slot
 class Initialiser(wiring.Component):
     """Seeds the generator, draws every weight, clears every counter.
 
-    Equation: design sections 3 and 4, step 2; golden: ``Trainer``. Takes 64 cycles, one a weight,
+    Equation: design sections 3 and 4, step 2; golden: ``Trainer``. Takes 65 cycles, one a weight,
     one a counter word.
 
     Members
@@ -102,8 +102,10 @@ class Initialiser(wiring.Component):
                     self.clear_address.eq(0),
                 ]
                 with m.If(self.start):
-                    m.d.comb += self.seed_load.eq(1)
-                    m.next = "DISCARD"
+                    m.next = "SEED"
+            with m.State("SEED"):
+                m.d.comb += self.seed_load.eq(1)
+                m.next = "DISCARD"
             with m.State("DISCARD"):
                 m.d.comb += self.step_one.eq(1)
                 m.d.sync += steps_left.eq(steps_left - 1)

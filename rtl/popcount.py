@@ -1,6 +1,10 @@
 """Population count as a balanced tree of additions."""
 
+from collections.abc import Sequence
+
 from amaranth import Value
+
+COUNTED_TOGETHER = 16  # bits of a population count in one cycle
 
 
 def popcount(bits: Value) -> Value:
@@ -9,3 +13,11 @@ def popcount(bits: Value) -> Value:
         return bits
     half = len(bits) // 2
     return (popcount(bits[:half]) + popcount(bits[half:]))[: len(bits).bit_length()]
+
+
+def tree_sum(values: Sequence[Value]) -> Value:
+    """Sum of ``values`` as a balanced tree of additions."""
+    if len(values) == 1:
+        return values[0]
+    half = len(values) // 2
+    return tree_sum(values[:half]) + tree_sum(values[half:])

@@ -1,12 +1,14 @@
 """Replays the sample store: the next sample is shifted, encoded and laid out while one trains."""
 
+from itertools import pairwise
+
 from amaranth import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..golden.lfsr import FALLBACK_STATE
 from . import lfsr
-from .trainer_plan import TrainerPlan
+from .trainer_plan import BUS_WIDTH, TrainerPlan
 from .word_assembler import WordAssembler, entry_slot
 
 SHIFT_STEPS = 16
@@ -52,6 +54,7 @@ class SampleLoader(wiring.Component):
 
     def __init__(self, plan: TrainerPlan) -> None:
         self.plan = plan
+        self.word_register = plan.hardware.memory_register
         super().__init__(
             {
                 "start": In(1),
@@ -115,10 +118,6 @@ class SampleLoader(wiring.Component):
         source = Signal(signed(len(self.store_address) + sub_bits + 1))
         offset = Signal(signed((width + 2).bit_length() + 1))
         step_y = Array([0, width, 0, -width])[dy.as_unsigned()]
-        m.d.comb += [
-            offset.eq(step_y + dx),
-            source.eq((base << sub_bits) + pixel - offset),
-        ]
         outside = (
             ((dy == 1) & (y == 0))
             | ((dy == -1) & (y == height - 1))
@@ -127,42 +126,62 @@ class SampleLoader(wiring.Component):
         )
         reading, last_pixel = Signal(), Signal()
         stall = Signal()
+        m.d.sync += offset.eq(step_y + dx)
         m.d.comb += last_pixel.eq((plane == len(planes) - 1) & (pixel == pixels - 1))
 
-        # Cycle 1: its trit on this plane enters the word.
-        arrived, zero, plane_1, complete_1, entry_1 = (
-            Signal(),
-            Signal(),
-            Signal.like(plane),
-            Signal(),
-            Signal(range(max(lanes, 2))),
+        # What travels with a pixel, one entry a cycle
+        pixel_layout = data.StructLayout(
+            {"zero": 1, "plane": len(plane), "complete": 1, "tail": 1, "sub": max(sub_bits, 1)}
         )
-        sub_1 = Signal(max(sub_bits, 1))
-        value, low, high = Signal(hardware.pixel_width), Signal(9), Signal(9)
-        fields = Array(
-            self.store_data.word_select(i, hardware.pixel_width)
-            for i in range(plan.pixels_per_word)
-        )
-        m.d.comb += [
-            value.eq(Mux(zero, 0, fields[sub_1])),
-            low.eq(Array([Const(lo, 9) for lo, _ in planes])[plane_1]),
-            high.eq(Array([Const(hi, 9) for _, hi in planes])[plane_1]),
-            assembler.data.eq(Cat((value >= high) | (value < low), value < low)),
-            assembler.push.eq(arrived & ~stall),
-            assembler.complete.eq(complete_1),
-            assembler.entry.eq(entry_1),
-        ]
+        stages = 3 + self.word_register
+        valid = [Signal(name=f"valid{k}") for k in range(1, stages + 1)]
+        info = [Signal(pixel_layout, name=f"info{k}") for k in range(1, stages + 1)]
         with m.If(~stall):
             m.d.sync += [
-                arrived.eq(reading),
-                zero.eq(outside),
-                plane_1.eq(plane),
-                sub_1.eq(source[: max(sub_bits, 1)]),
-                complete_1.eq((lane == lanes - 1) | last_pixel),
-                entry_1.eq(Mux(word == words - 1, tail, lanes - 1)),
+                Cat(valid).eq(Cat(reading, valid)),
+                source.eq((base << sub_bits) + (pixel - offset)),
+                info[0].zero.eq(outside),
+                info[0].plane.eq(plane),
+                info[0].complete.eq((lane == lanes - 1) | last_pixel),
+                info[0].tail.eq(word == words - 1),
             ]
+            for before, after in pairwise(info):
+                m.d.sync += after.eq(before)
+            m.d.sync += info[1].sub.eq(source[: max(sub_bits, 1)])
 
-        # Cycle 2: a full word waits for the memory, and everything behind it with it.
+        # Cycle 1: its word is read. Then it is picked from the word, ...
+        store_word, value = Signal(BUS_WIDTH), Signal(hardware.pixel_width)
+        if self.word_register:
+            with m.If(~stall):
+                m.d.sync += store_word.eq(self.store_data)
+        else:
+            m.d.comb += store_word.eq(self.store_data)
+        fields = Array(
+            store_word.word_select(i, hardware.pixel_width) for i in range(plan.pixels_per_word)
+        )
+        with m.If(~stall):
+            m.d.sync += value.eq(Mux(info[-2].zero, 0, fields[info[-2].sub]))
+
+        # ... and its trit on this plane enters the word.
+        # Tables of a value's bits are smaller than comparators.
+        values = range(1 << hardware.pixel_width)
+        nonzero, negative = [], []
+        for lo, hi in planes:
+            nonzero.append(Const(sum(1 << v for v in values if v < lo or v >= hi), len(values)))
+            negative.append(Const(sum(1 << v for v in values if v < lo), len(values)))
+        m.d.comb += [
+            assembler.data.eq(
+                Cat(
+                    Array(table)[info[-1].plane].bit_select(value, 1)
+                    for table in (nonzero, negative)
+                )
+            ),
+            assembler.push.eq(valid[-1] & ~stall),
+            assembler.complete.eq(info[-1].complete),
+            assembler.entry.eq(Mux(info[-1].tail, tail, lanes - 1)),
+        ]
+
+        # A full word waits for the memory, and everything behind it with it.
         pending = Signal()
         write_word = Signal(range(2 * words))
         m.d.comb += [
@@ -180,7 +199,11 @@ class SampleLoader(wiring.Component):
             m.d.sync += self.shift_state.eq(
                 Mux(self.load_state == 0, FALLBACK_STATE, self.load_state)
             )
-        m.d.comb += self.busy.eq(1)
+        m.d.comb += [
+            self.busy.eq(1),
+            self.store_enable.eq(valid[0] & ~stall),
+            self.store_address.eq(source >> sub_bits),
+        ]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.busy.eq(0)
@@ -211,8 +234,14 @@ class SampleLoader(wiring.Component):
                         ]
                     m.next = "LABEL"
             with m.State("LABEL"):
+                m.next = "PIXELS"
+                if self.word_register:
+                    waited = Signal()
+                    m.d.sync += waited.eq(~waited)
+                    with m.If(~waited):
+                        m.next = "LABEL"
                 m.d.sync += [
-                    self.o.payload.label.eq(self.store_data),
+                    self.o.payload.label.eq(store_word),
                     self.o.payload.record.eq(record),
                     self.o.payload.buffer.eq(buffer),
                     self.o.payload.last_of_epoch.eq(samples_left == 1),
@@ -224,13 +253,8 @@ class SampleLoader(wiring.Component):
                     lane.eq(0),
                     word.eq(0),
                 ]
-                m.next = "PIXELS"
             with m.State("PIXELS"):
-                m.d.comb += [
-                    reading.eq(1),
-                    self.store_enable.eq(~stall),
-                    self.store_address.eq(source >> sub_bits),
-                ]
+                m.d.comb += reading.eq(1)
                 with m.If(~stall):
                     m.d.sync += [pixel.eq(pixel + 1), x.eq(x + 1), lane.eq(lane + 1)]
                     with m.If(x == width - 1):
@@ -241,7 +265,7 @@ class SampleLoader(wiring.Component):
                         m.d.sync += [lane.eq(0), word.eq(word + 1)]
                     with m.If(last_pixel):
                         m.next = "FLUSH"
-            with m.State("FLUSH"), m.If(~arrived & ~pending):
+            with m.State("FLUSH"), m.If(~Cat(valid).any() & ~pending):
                 m.next = "OFFER"
             with m.State("OFFER"):
                 m.d.comb += self.o.valid.eq(1)

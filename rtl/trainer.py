@@ -1,12 +1,14 @@
 """The trainer: a whole ternary network that learns on chip, one sample at a time."""
 
 from amaranth import Array, Cat, Const, Module, Mux, Signal
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..golden.design import HardwareConfig
 from ..golden.trainer_config import TrainerConfig
 from . import lfsr
+from .activation_memory import ActivationMemory
+from .counter_memory import CounterMemory
 from .delta_pass import DeltaPass
 from .error_quantizer import ErrorQuantizer
 from .forward_pass import ForwardPass
@@ -18,15 +20,16 @@ from .register_map import (
     IDENTITY,
     MARGIN_WIDTH,
     Command,
-    Region,
 )
 from .row_source import RowSource
 from .sample_loader import SampleLoader
+from .sample_memory import SampleMemory
 from .serial_row_source import SerialRowSource
 from .squared_hinge import SquaredHinge
 from .trainer_bus import BusRequest, BusResponse, TrainerBus
-from .trainer_plan import BUS_WIDTH, TrainerPlan
+from .trainer_plan import TrainerPlan
 from .update_pass import UpdatePass
+from .weight_memory import WeightMemory
 
 
 def trace_signature(plan: TrainerPlan) -> wiring.Signature:
@@ -66,13 +69,15 @@ class Trainer(wiring.Component):
     -------
     i : In(stream of BusRequest), o : Out(stream of BusResponse)
         Registers and memories (see ``register_map``).
+    busy : Out(1)
+        Initialising or running: bit 0 of the register ``status``.
     trace : Out(Trace)
         Every write of an update and the end of every sample, for a bench that follows them.
         Only where asked for; nothing depends on it.
 
     A sample takes Σ row_groups · period cycles and a few a layer; an active one a cycle more for
-    every drawn group. Reset returns every register to its initial value and stops a run; memories
-    keep what they hold.
+    every word that draws, or ``counter_steps`` where it is written, and some twenty. Reset
+    returns every register to its initial value and stops a run; memories keep what they hold.
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class Trainer(wiring.Component):
         members = {
             "i": In(stream.Signature(BusRequest)),
             "o": Out(stream.Signature(BusResponse)),
+            "busy": Out(1),
         }
         if trace:
             members["trace"] = Out(trace_signature(self.plan))
@@ -113,8 +119,7 @@ class Trainer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        plan, hardware = self.plan, self.plan.hardware
-        lanes, rows = hardware.lanes, hardware.rows
+        plan = self.plan
         layer_count = len(plan.layers)
 
         m.submodules.bus = bus = TrainerBus(plan, initial=self.initial_registers())
@@ -140,21 +145,10 @@ class Trainer(wiring.Component):
         m.submodules.delta = delta = DeltaPass(plan)
         m.submodules.update = update = UpdatePass(plan)
 
-        def ram(name: str, width: int, depth: int, granularity: int | None = None) -> tuple:
-            block = memory.Memory(shape=width, depth=max(depth, 2), init=[])
-            m.submodules[name] = block
-            return block.read_port(), block.write_port(granularity=granularity)
-
-        banks = [
-            ram(f"weights{r}", 2 * lanes, plan.weight_depth, 2 * plan.weight_chunk)
-            for r in range(rows)
-        ]
-        counter_bits = plan.counter_width * hardware.counter_lanes
-        counter_read, counter_write = ram(
-            "counters", counter_bits, plan.counter_depth, plan.counter_width * plan.counter_chunk
-        )
-        activation_read, activation_write = ram("activations", 2 * lanes, plan.activation_depth)
-        store_read, store_write = ram("store", BUS_WIDTH, plan.store_depth)
+        m.submodules.weights = weights = WeightMemory(plan)
+        m.submodules.counters = counters = CounterMemory(plan)
+        m.submodules.activations = activations = ActivationMemory(plan)
+        m.submodules.store = store = SampleMemory(plan)
 
         # Sequencer state
         layer = Signal(range(max(layer_count, 2)))
@@ -171,17 +165,18 @@ class Trainer(wiring.Component):
             return Array([getattr(bus, f"{name}_{l}") for l in range(layer_count)])[index]
 
         below = Signal.like(layer)
+        rows_layer = Signal.like(layer)
+        rows_ahead = Signal()  # the row source works for the layer below already
+        for name in ("threshold", "window", "offset"):
+            m.d.sync += getattr(forward, name).eq(of_layer(name, forward.layer))
         m.d.comb += [
             below.eq(layer - 1),
-            forward.threshold.eq(of_layer("threshold", layer)),
-            forward.window.eq(of_layer("window", layer)),
-            forward.offset.eq(of_layer("offset", layer)),
             delta.confidence.eq(of_layer("confidence", below)),
-            forward.layer.eq(layer),
-            forward.buffer.eq(buffer),
-            row_source.layer.eq(layer),
+            forward.buffer.eq(loader.o.payload.buffer),
+            rows_layer.eq(Mux(rows_ahead, below, layer)),
+            row_source.layer.eq(rows_layer),
             gate.layer.eq(layer),
-            gate.gate_shift.eq(of_layer("gate_shift", layer)),
+            gate.gate_shift.eq(of_layer("gate_shift", rows_layer)),
             delta.layer.eq(layer),
             update.layer.eq(layer),
             update.buffer.eq(buffer),
@@ -207,7 +202,7 @@ class Trainer(wiring.Component):
             m.d.comb += [
                 row_source.label.eq(label),
                 row_source.rival.eq(loss.rival),
-                row_source.read_data.eq(activation_read.data),
+                row_source.read_data.eq(activations.data),
             ]
 
         # Rows with an error go to the pass in work.
@@ -221,14 +216,14 @@ class Trainer(wiring.Component):
             delta.rows_done.eq(row_source.done),
         ]
         connect(m, gate.o, update.i)
-        m.d.comb += update.hold.eq(row_read_enable)
+        m.d.comb += update.hold.eq(row_read_enable | delta.read_enable)
 
         # Generator
+        seeded = Signal(16)
+        m.d.sync += seeded.eq(lfsr.seed_state(bus.seed))
         m.d.comb += [
             gate.load.eq(initialiser.seed_load | bus.lfsr_write),
-            gate.load_state.eq(
-                Mux(initialiser.seed_load, lfsr.seed_state(bus.seed), bus.write_data[:16])
-            ),
+            gate.load_state.eq(Mux(initialiser.seed_load, seeded, bus.write_data[:16])),
             gate.step_one.eq(initialiser.step_one),
             gate.step_three.eq(initialiser.step_three),
             initialiser.state.eq(gate.state),
@@ -236,76 +231,35 @@ class Trainer(wiring.Component):
             loader.load_state.eq(bus.write_data[:16]),
         ]
 
-        self._host_store = store_read.data
-        self._weight_memory(m, banks, bus, initialiser, forward, delta, update)
-        self._counter_memory(m, counter_read, counter_write, bus, initialiser, update)
-
-        # Activation memory: the engine reads and writes at once, the loader where it may.
+        self._connect_weights(m, weights, bus, initialiser, forward, delta, update)
+        self._connect_counters(m, counters, bus, initialiser, update)
+        self._connect_activations(m, activations, loader, forward, delta, update)
         m.d.comb += [
-            activation_read.en.eq(1),
-            activation_read.addr.eq(
-                Mux(
-                    row_read_enable,
-                    row_read_address,
-                    Mux(
-                        forward.enable,
-                        forward.input_address,
-                        Mux(delta.read_enable, delta.read_address, update.input_address),
-                    ),
-                )
-            ),
-            forward.inputs.eq(activation_read.data),
-            delta.read_data.eq(activation_read.data),
-            update.inputs.eq(activation_read.data),
+            activations.rows_read.eq(row_read_enable),
+            activations.rows_address.eq(row_read_address),
         ]
-        with m.If(forward.write_valid):
-            m.d.comb += [
-                activation_write.en.eq(1),
-                activation_write.addr.eq(forward.write_address),
-                activation_write.data.eq(forward.write_data),
-            ]
-        with m.Elif(delta.write_valid):
-            m.d.comb += [
-                activation_write.en.eq(1),
-                activation_write.addr.eq(delta.write_address),
-                activation_write.data.eq(delta.write_data),
-            ]
-        with m.Else():
-            m.d.comb += [
-                activation_write.en.eq(loader.write_valid),
-                activation_write.addr.eq(loader.write_address),
-                activation_write.data.eq(loader.write_data),
-                loader.write_ready.eq(1),
-            ]
-
-        # Sample store: the host fills it, the loader reads it, predictions are noted in it.
         finish = Signal()
+        connect(m, bus.store, store.host)
         m.d.comb += [
-            store_read.en.eq(loader.store_enable | bus.memory_read),
-            store_read.addr.eq(Mux(loader.busy, loader.store_address, bus.offset)),
-            loader.store_data.eq(store_read.data),
+            store.load_enable.eq(loader.store_enable),
+            store.load_address.eq(loader.store_address),
+            loader.store_data.eq(store.load_data),
+            store.note.eq(finish),
+            store.note_address.eq(record),
+            store.label.eq(label),
+            store.prediction.eq(loss.prediction),
         ]
-        with m.If(finish):
-            m.d.comb += [
-                store_write.en.eq(1),
-                store_write.addr.eq(record),
-                store_write.data.eq(Cat(label, Signal(16 - len(label)), loss.prediction)),
-            ]
-        with m.Else():
-            m.d.comb += [
-                store_write.en.eq(bus.memory_write & (bus.region == Region.STORE)),
-                store_write.addr.eq(bus.offset),
-                store_write.data.eq(bus.write_data),
-            ]
 
         # Commands
+        # A command is obeyed a cycle after it is written; the trainer is busy from that cycle on.
         command = Signal(4)
-        idle = Signal()
+        at_rest, idle = Signal(), Signal()
         initialised = Signal()
-        m.d.comb += command.eq(Mux(bus.command_write, bus.write_data[:4], 0))
+        m.d.sync += command.eq(Mux(bus.command_write, bus.write_data[:4], 0))
         m.d.comb += [
-            initialiser.start.eq(idle & (command & Command.INITIALISE).any()),
-            loader.start.eq(idle & (command & Command.RUN).any() & ~initialiser.start),
+            idle.eq(at_rest & ~command.any()),
+            initialiser.start.eq(at_rest & (command & Command.INITIALISE).any()),
+            loader.start.eq(at_rest & (command & Command.RUN).any() & ~initialiser.start),
             loader.stop.eq((command & Command.STOP).any()),
             loader.epochs.eq(bus.epochs),
             loader.samples.eq(bus.samples),
@@ -316,91 +270,113 @@ class Trainer(wiring.Component):
         with m.If(loader.start):
             m.d.sync += [epoch.eq(0), sample.eq(0)]
 
-        # Sequencer
+        # Sequencer: the next sample begins in the cycle in which one is finished.
         last_of_epoch = Signal()
+        free = Signal()
+        with m.If(free & loader.o.valid):
+            m.d.comb += [loader.o.ready.eq(1), loss.start.eq(1), forward.start.eq(1)]
+            m.d.sync += [
+                label.eq(loader.o.payload.label),
+                record.eq(loader.o.payload.record),
+                buffer.eq(loader.o.payload.buffer),
+                last_of_epoch.eq(loader.o.payload.last_of_epoch),
+                layer.eq(top),
+            ]
+        with m.If(finish):
+            m.d.comb += [free.eq(1), loader.release.eq(1)]
+            m.d.sync += sample.eq(sample + 1)
+            with m.If(last_of_epoch):
+                m.d.sync += [sample.eq(0), epoch.eq(epoch + 1)]
+                if plan.quantises:
+                    m.d.comb += quantizer.new_window.eq(1)
+
+        m.d.comb += row_source.start.eq(delta.rows_start)
+        settled = store.note_ready & (quantizer.idle if plan.quantises else Const(1))
+
+        def begin_backward() -> None:
+            m.d.comb += (delta.start if top else row_source.start).eq(1)
+            m.next = "DELTA" if top else "UPDATE"
+
+        def finish_sample() -> None:
+            m.d.comb += finish.eq(settled)
+            m.next = "FINISH"
+            with m.If(settled):
+                m.next = "IDLE"
+                with m.If(loader.o.valid):
+                    m.next = "FORWARD"
+
         with m.FSM() as fsm:
             with m.State("IDLE"):
-                m.d.comb += idle.eq(~loader.busy)
+                m.d.comb += at_rest.eq(~loader.busy & store.note_ready)
                 with m.If(initialiser.start):
                     m.next = "INITIALISE"
-                with m.Elif(loader.o.valid):
-                    m.d.comb += [loader.o.ready.eq(1), loss.start.eq(1)]
-                    m.d.sync += [
-                        label.eq(loader.o.payload.label),
-                        record.eq(loader.o.payload.record),
-                        buffer.eq(loader.o.payload.buffer),
-                        last_of_epoch.eq(loader.o.payload.last_of_epoch),
-                        layer.eq(0),
-                    ]
-                    m.next = "FORWARD-START"
+                with m.Else():
+                    m.d.comb += free.eq(1)
+                    with m.If(loader.o.valid):
+                        m.next = "FORWARD"
             with m.State("INITIALISE"), m.If(initialiser.done):
                 m.d.sync += initialised.eq(1)
                 m.next = "IDLE"
-            with m.State("FORWARD-START"):
-                m.d.comb += forward.start.eq(1)
-                m.next = "FORWARD"
             with m.State("FORWARD"), m.If(forward.done):
-                m.d.sync += layer.eq(layer + 1)
-                m.next = "FORWARD-START"
-                with m.If(layer == top):
-                    m.d.sync += layer.eq(top)
-                    m.next = "LOSS"
+                m.next = "LOSS"
             with m.State("LOSS"):
-                m.next = "FINISH"
                 with m.If(bus.learn & loss.active):
                     if plan.quantises:
                         m.d.comb += [loss.send.eq(1), quantizer.start.eq(1)]
                         m.next = "QUANTISE"
                     else:
-                        m.next = "DELTA-START" if top else "UPDATE-START"
+                        begin_backward()
+                with m.Else():
+                    finish_sample()
             if plan.quantises:
                 with m.State("QUANTISE"), m.If(quantizer.done):
-                    m.next = "DELTA-START" if top else "UPDATE-START"
-            with m.State("DELTA-START"):
-                m.d.comb += delta.start.eq(1)
-                if plan.quantises:
-                    m.d.comb += quantizer.start.eq(1)
-                m.next = "DELTA"
+                    begin_backward()
             with m.State("DELTA"):
-                m.d.comb += row_source.start.eq(delta.rows_start)
-                with m.If(delta.done):
-                    m.next = "STORE-ERRORS" if plan.quantises else "UPDATE-START"
+                if plan.quantises:
+                    with m.If(delta.done):
+                        m.next = "STORE-ERRORS"
+                else:
+                    with m.If(delta.rows_taken):
+                        m.d.comb += row_source.start.eq(1)
+                        m.next = "UPDATE"
             if plan.quantises:
                 with m.State("STORE-ERRORS"), m.If(quantizer.done):
-                    m.next = "UPDATE-START"
-            with m.State("UPDATE-START"):
-                m.d.comb += row_source.start.eq(1)
-                m.next = "UPDATE"
+                    m.d.comb += row_source.start.eq(1)
+                    m.next = "UPDATE"
             with m.State("UPDATE"):
                 m.d.comb += updating.eq(1)
-                with m.If(row_source.done & ~gate.o.valid & ~update.busy):
-                    m.next = "FINISH"
+                with m.If(row_source.done & ~delta.busy):
+                    m.next = "DRAIN"
                     if top:
-                        with m.If(layer != 0):
-                            m.d.sync += layer.eq(layer - 1)
-                            m.next = "UPDATE-START"
-                            if top > 1:
-                                with m.If(layer != 1):
-                                    m.next = "DELTA-START"
+                        with m.If(layer == 1):
+                            m.d.comb += [row_source.start.eq(1), rows_ahead.eq(1)]
+            with m.State("DRAIN"):
+                m.d.comb += rows_ahead.eq(layer == 1)
+                with m.If(~gate.o.valid & ~update.busy):
+                    with m.If(layer == 0):
+                        finish_sample()
+                    with m.Else():
+                        m.d.sync += layer.eq(below)
+                        m.next = "UPDATE"
+                        if top > 1:
+                            with m.If(layer > 1):
+                                m.next = "DELTA-BEGIN"
+            if top > 1:
+                with m.State("DELTA-BEGIN"):
+                    m.d.comb += delta.start.eq(1)
+                    m.next = "DELTA"
             with m.State("FINISH"):
-                settled = quantizer.idle if plan.quantises else Const(1)
-                with m.If(settled):
-                    m.d.comb += [finish.eq(1), loader.release.eq(1)]
-                    m.d.sync += sample.eq(sample + 1)
-                    with m.If(last_of_epoch):
-                        m.d.sync += [sample.eq(0), epoch.eq(epoch + 1)]
-                        if plan.quantises:
-                            m.d.comb += quantizer.new_window.eq(1)
-                    m.next = "IDLE"
-        m.d.comb += running.eq(~fsm.ongoing("INITIALISE") & ~idle)
+                finish_sample()
+        m.d.comb += running.eq(~fsm.ongoing("INITIALISE") & ~at_rest)
         if plan.quantises:
-            from_above = (
-                fsm.ongoing("DELTA-START") | fsm.ongoing("DELTA") | fsm.ongoing("STORE-ERRORS")
-            )
+            from_above = delta.start | fsm.ongoing("DELTA") | fsm.ongoing("STORE-ERRORS")
+            with m.If(delta.start):
+                m.d.comb += quantizer.start.eq(1)
             m.d.comb += quantizer.layer.eq(Mux(from_above, below, layer))
 
         # Status
         m.d.comb += [
+            self.busy.eq(~idle),
             bus.identity.eq(IDENTITY),
             bus.config_hash.eq(self.config_hash),
             bus.status.eq(Cat(~idle, initialised)),
@@ -423,7 +399,7 @@ class Trainer(wiring.Component):
         self._counters(
             m,
             bus,
-            (command & Command.CLEAR_COUNTERS).any(),
+            bus.command_write & (bus.write_data & Command.CLEAR_COUNTERS).any(),
             {
                 "samples_seen": finish,
                 "samples_active": fsm.ongoing("LOSS") & bus.learn & loss.active,
@@ -458,121 +434,63 @@ class Trainer(wiring.Component):
                 getattr(quantizer, f"load_{l}").eq(getattr(bus, f"controller_{l}_write")),
             ]
 
-    def _weight_memory(self, m, banks, bus, initialiser, forward, delta, update) -> None:
-        """Who reads and writes the weights; the host word is a chunk of a bank's word."""
-        plan, rows = self.plan, self.plan.hardware.rows
-        chunk_bits = (plan.weight_chunks - 1).bit_length()
-        bank_bits = (rows - 1).bit_length()
-        chunk = Signal(max(chunk_bits, 1))
-        bus_bank = Signal(range(max(rows, 2)))
-        bus_address = Signal(range(max(plan.weight_depth, 2)))
-        selected = bus.region == Region.WEIGHTS
+    def _connect_weights(self, m, weights, bus, initialiser, forward, delta, update) -> None:
+        connect(m, bus.weights, weights.host)
         m.d.comb += [
-            chunk.eq(bus.offset[:chunk_bits]),
-            bus_bank.eq(bus.offset[chunk_bits : chunk_bits + bank_bits]),
-            bus_address.eq(bus.offset[chunk_bits + bank_bits :]),
-            forward.weights.eq(Cat(read.data for read, _ in banks)),
-            delta.weights.eq(Array([read.data for read, _ in banks])[delta.bank]),
-            update.weights.eq(Array([read.data for read, _ in banks])[update.read_bank]),
+            weights.forward_enable.eq(forward.enable),
+            weights.forward_address.eq(forward.weight_address),
+            forward.weights.eq(weights.forward_data),
+            weights.delta_enable.eq(delta.enable),
+            weights.delta_address.eq(delta.weight_address),
+            weights.delta_bank.eq(delta.bank),
+            delta.weights.eq(weights.delta_data),
+            weights.update_address.eq(update.weight_address),
+            weights.update_bank.eq(update.read_bank),
+            update.weights.eq(weights.update_data),
+            weights.update_write.eq(update.write_valid),
+            weights.update_write_address.eq(update.write_weight_address),
+            weights.update_write_bank.eq(update.write_bank),
+            weights.update_write_data.eq(update.write_weights),
+            weights.update_write_mask.eq(update.write_mask),
+            weights.initial_write.eq(initialiser.write_valid),
+            weights.initial_address.eq(initialiser.write_address),
+            weights.initial_bank.eq(initialiser.write_bank),
+            weights.initial_data.eq(initialiser.write_data),
         ]
-        host = Array([read.data for read, _ in banks])
-        held_chunk, held_bank = Signal.like(chunk), Signal.like(bus_bank)
-        m.d.sync += [held_chunk.eq(chunk), held_bank.eq(bus_bank)]
-        self._host_weights = host[held_bank].word_select(held_chunk, 2 * plan.weight_chunk)
-        for r, (read, write) in enumerate(banks):
-            m.d.comb += [
-                read.en.eq(1),
-                read.addr.eq(
-                    Mux(
-                        forward.enable,
-                        forward.weight_address,
-                        Mux(
-                            delta.enable,
-                            delta.weight_address,
-                            Mux(bus.memory_read, bus_address, update.weight_address),
-                        ),
-                    )
-                ),
-            ]
-            with m.If(update.write_valid):
-                m.d.comb += [
-                    write.addr.eq(update.write_weight_address),
-                    write.data.eq(update.write_weights),
-                    write.en.eq(Mux(update.write_bank == r, update.write_mask, 0)),
-                ]
-            with m.Elif(initialiser.write_valid):
-                m.d.comb += [
-                    write.addr.eq(initialiser.write_address),
-                    write.data.eq(initialiser.write_data),
-                    write.en.eq(Mux(initialiser.write_bank == r, ~0, 0)),
-                ]
-            with m.Else():
-                m.d.comb += [
-                    write.addr.eq(bus_address),
-                    write.data.eq(
-                        bus.write_data[: 2 * plan.weight_chunk].replicate(plan.weight_chunks)
-                    ),
-                    write.en.eq(Mux(bus.memory_write & selected & (bus_bank == r), 1 << chunk, 0)),
-                ]
 
-    def _counter_memory(self, m, read, write, bus, initialiser, update) -> None:
-        """Who reads and writes the counters; the host word is a chunk of a counter word."""
-        plan = self.plan
-        chunk_width = plan.counter_width * plan.counter_chunk
-        chunk_bits = (plan.counter_chunks - 1).bit_length()
-        chunk = Signal(max(chunk_bits, 1))
-        bus_address = Signal(range(max(plan.counter_depth, 2)))
-        selected = bus.region == Region.COUNTERS
-        held_chunk = Signal.like(chunk)
-        m.d.sync += held_chunk.eq(chunk)
+    def _connect_counters(self, m, counters, bus, initialiser, update) -> None:
+        connect(m, bus.counters, counters.host)
         m.d.comb += [
-            chunk.eq(bus.offset[:chunk_bits]),
-            bus_address.eq(bus.offset[chunk_bits:]),
-            read.en.eq(1),
-            read.addr.eq(Mux(bus.memory_read, bus_address, update.counter_address)),
-            update.counters.eq(read.data),
+            counters.update_address.eq(update.counter_address),
+            update.counters.eq(counters.update_data),
+            counters.update_write.eq(update.write_valid),
+            counters.update_write_address.eq(update.write_counter_address),
+            counters.update_write_data.eq(update.write_counters),
+            counters.clear.eq(initialiser.clear_valid),
+            counters.clear_address.eq(initialiser.clear_address),
         ]
-        with m.If(update.write_valid):
-            m.d.comb += [
-                write.addr.eq(update.write_counter_address),
-                write.data.eq(update.write_counters),
-                write.en.eq(~0),
-            ]
-        with m.Elif(initialiser.clear_valid):
-            m.d.comb += [write.addr.eq(initialiser.clear_address), write.en.eq(~0)]
-        with m.Else():
-            m.d.comb += [
-                write.addr.eq(bus_address),
-                write.data.eq(bus.write_data[:chunk_width].replicate(plan.counter_chunks)),
-                write.en.eq(Mux(bus.memory_write & selected, 1 << chunk, 0)),
-            ]
 
-        # What the host reads, and which addresses exist
-        host_counters = read.data.word_select(held_chunk, chunk_width)
-        held_region = Signal.like(bus.region)
-        m.d.sync += held_region.eq(bus.region)
-        with m.Switch(held_region):
-            with m.Case(Region.STORE):
-                m.d.comb += bus.memory_data.eq(self._host_store)
-            with m.Case(Region.WEIGHTS):
-                m.d.comb += bus.memory_data.eq(self._host_weights)
-            with m.Case(Region.COUNTERS):
-                m.d.comb += bus.memory_data.eq(host_counters)
-        weight_words = plan.weight_depth << (plan.hardware.rows - 1).bit_length()
-        with m.Switch(bus.region):
-            with m.Case(Region.STORE):
-                m.d.comb += bus.memory_exists.eq(bus.offset < plan.store_depth)
-            with m.Case(Region.WEIGHTS):
-                chunk_bits = (plan.weight_chunks - 1).bit_length()
-                m.d.comb += bus.memory_exists.eq(
-                    (bus.offset[:chunk_bits] < plan.weight_chunks)
-                    & (bus.offset[chunk_bits:] < weight_words)
-                )
-            with m.Case(Region.COUNTERS):
-                m.d.comb += bus.memory_exists.eq(
-                    (chunk < plan.counter_chunks)
-                    & (bus.offset[(plan.counter_chunks - 1).bit_length() :] < plan.counter_depth)
-                )
+    def _connect_activations(self, m, activations, loader, forward, delta, update) -> None:
+        m.d.comb += [
+            activations.forward_read.eq(forward.enable),
+            activations.forward_address.eq(forward.input_address),
+            forward.inputs.eq(activations.data),
+            activations.delta_read.eq(delta.read_enable),
+            activations.delta_address.eq(delta.read_address),
+            delta.read_data.eq(activations.data),
+            activations.update_address.eq(update.input_address),
+            update.inputs.eq(activations.data),
+            activations.forward_write.eq(forward.write_valid),
+            activations.forward_write_address.eq(forward.write_address),
+            activations.forward_write_data.eq(forward.write_data),
+            activations.delta_write.eq(delta.write_valid),
+            activations.delta_write_address.eq(delta.write_address),
+            activations.delta_write_data.eq(delta.write_data),
+            activations.load_write.eq(loader.write_valid),
+            activations.load_write_address.eq(loader.write_address),
+            activations.load_write_data.eq(loader.write_data),
+            loader.write_ready.eq(activations.load_ready),
+        ]
 
     def _counters(self, m, bus, clear: Signal, increments: dict) -> None:
         """Status counters: they stop at their limit and say so."""

@@ -1,10 +1,14 @@
 """The trainer's bus: registers, and the memories while no run is in progress."""
 
-from amaranth import Const, Module, Mux, Signal, signed
+from functools import reduce
+from operator import or_
+
+from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.hdl import Shape
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .host_port import host_signature
 from .register_map import (
     ADDRESS_WIDTH,
     OFFSET_BITS,
@@ -51,16 +55,17 @@ class TrainerBus(wiring.Component):
     Members
     -------
     i : In(stream of BusRequest), o : Out(stream of BusResponse)
-        A register answers in the next cycle, a memory two cycles later.
+        A request is taken in its second cycle. A register answers in the next, a memory
+        ``read_latency`` + 1 cycles later.
     <register> : Out or In
         The value held here, or the value to be read.
     <register>_write : Out(1)
         The register is being written with ``write_data`` (command and external ones).
     memory_busy : In(1)
         Refuse memory requests.
-    memory_read, memory_write : Out(1); region, offset, write_data : Out
-    memory_data : In(32), memory_exists : In(1)
-        The word, a cycle after ``memory_read``; whether ``region`` and ``offset`` exist, at once.
+    store, weights, counters : Out(host port)
+        The memories.
+    write_data : Out(32)
     """
 
     def __init__(self, plan: TrainerPlan, *, initial: dict[str, int]) -> None:
@@ -71,13 +76,10 @@ class TrainerBus(wiring.Component):
             "i": In(stream.Signature(BusRequest)),
             "o": Out(stream.Signature(BusResponse)),
             "memory_busy": In(1),
-            "memory_read": Out(1),
-            "memory_write": Out(1),
-            "region": Out(ADDRESS_WIDTH - OFFSET_BITS),
-            "offset": Out(OFFSET_BITS),
+            "store": Out(host_signature()),
+            "weights": Out(host_signature()),
+            "counters": Out(host_signature()),
             "write_data": Out(BUS_WIDTH),
-            "memory_data": In(BUS_WIDTH),
-            "memory_exists": In(1),
         }
         for name, register in self.registers.items():
             shape = register_shape(register)
@@ -92,54 +94,81 @@ class TrainerBus(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         request = self.i.payload
-        read_data, exists, is_write = Signal(BUS_WIDTH), Signal(), Signal()
-        accepted, waiting = Signal(), Signal()
-        is_register = self.region == Region.REGISTERS
+        looked = Signal()
+        free, waiting = Signal(), Signal(range(self.plan.read_latency + 1))
+        region, offset = Signal(ADDRESS_WIDTH - OFFSET_BITS), Signal(OFFSET_BITS)
+        memories = {
+            Region.STORE: self.store,
+            Region.WEIGHTS: self.weights,
+            Region.COUNTERS: self.counters,
+        }
         m.d.comb += [
-            self.region.eq(request.address >> OFFSET_BITS),
-            self.offset.eq(request.address),
+            region.eq(request.address >> OFFSET_BITS),
+            offset.eq(request.address),
             self.write_data.eq(request.data),
-            accepted.eq(self.i.valid & self.i.ready),
-            is_write.eq(accepted & request.write),
-            self.i.ready.eq(~waiting & (~self.o.valid | self.o.ready)),
+            free.eq((waiting == 0) & (~self.o.valid | self.o.ready)),
+            self.i.ready.eq(looked),
         ]
 
-        # Registers
-        with m.Switch(self.offset):
-            for address, (name, register) in enumerate(self.registers.items()):
-                value = getattr(self, name) if register.access != "wo" else Const(0)
-                with m.Case(address):
-                    m.d.comb += read_data.eq(value)
+        # Cycle 0: what is asked for. The request stays until it is taken.
+        selected = Signal(len(self.registers))  # one bit a register
+        called = {number: Signal(name=f"called_{number}") for number in memories}
+        m.d.sync += [looked.eq(self.i.valid & free & ~looked), selected.eq(0)]
+        m.d.sync += [flag.eq(0) for flag in called.values()]
+        with m.If(self.i.valid & free & ~looked):
+            with m.If(region == Region.REGISTERS), m.Switch(offset):
+                for address, register in enumerate(self.registers.values()):
                     legal = {"rw": 1, "ro": ~request.write, "wo": request.write}
-                    m.d.comb += exists.eq(legal[register.access])
-                    with m.If(is_write & is_register):
-                        if register.access == "wo" or register.external:
-                            m.d.comb += getattr(self, f"{name}_write").eq(1)
-                        elif register.access == "rw":
-                            m.d.sync += value.eq(request.data)
+                    with m.Case(address), m.If(legal[register.access]):
+                        m.d.sync += selected[address].eq(1)
+            for number, host in memories.items():
+                with m.If((region == number) & host.exists & ~self.memory_busy):
+                    m.d.sync += called[number].eq(1)
 
-        # Memories
-        allowed = self.memory_exists & ~self.memory_busy
-        m.d.comb += [
-            self.memory_read.eq(accepted & ~is_register & allowed & ~request.write),
-            self.memory_write.eq(is_write & ~is_register & allowed),
-        ]
+        # Cycle 1: it is done.
+        chosen = Signal(BUS_WIDTH)
+        values: list[Value] = []
+        for address, (name, register) in enumerate(self.registers.items()):
+            writing = selected[address] & request.write
+            if register.access != "wo":
+                value = Signal(BUS_WIDTH, name=f"read_{name}")
+                m.d.comb += value.eq(getattr(self, name))
+                values.append(value & selected[address].replicate(BUS_WIDTH))
+            if register.access == "wo" or register.external:
+                m.d.comb += getattr(self, f"{name}_write").eq(writing)
+            elif register.access == "rw":
+                with m.If(writing):
+                    m.d.sync += getattr(self, name).eq(request.data)
+        m.d.comb += chosen.eq(reduce(or_, values))
+        reading, memory_data = Signal(), Signal(BUS_WIDTH)
+        asked = Signal.like(region)
+        m.d.comb += reading.eq(Cat(called.values()).any() & ~request.write)
+        for number, host in memories.items():
+            m.d.comb += [
+                host.offset.eq(offset),
+                host.write_data.eq(request.data),
+                host.read.eq(called[number] & ~request.write),
+                host.write.eq(called[number] & request.write),
+            ]
+            with m.If(called[number]):
+                m.d.sync += asked.eq(number)
+            with m.If(asked == number):
+                m.d.comb += memory_data.eq(host.data)
 
         # Responses
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
-        with m.If(waiting):
+        with m.If(waiting != 0):
             m.d.sync += [
-                waiting.eq(0),
-                self.o.valid.eq(1),
-                self.o.payload.data.eq(self.memory_data),
-                self.o.payload.error.eq(0),
+                waiting.eq(waiting - 1),
+                self.o.valid.eq(waiting == 1),
+                self.o.payload.data.eq(memory_data),
             ]
-        with m.Elif(accepted):
+        with m.Elif(looked):
             m.d.sync += [
-                waiting.eq(self.memory_read),
-                self.o.valid.eq(~self.memory_read),
-                self.o.payload.data.eq(Mux(is_register & ~request.write, read_data, 0)),
-                self.o.payload.error.eq(Mux(is_register, ~exists, ~allowed)),
+                waiting.eq(Mux(reading, self.plan.read_latency, 0)),
+                self.o.valid.eq(~reading),
+                self.o.payload.data.eq(Mux(request.write, 0, chosen)),
+                self.o.payload.error.eq(~Cat(selected, *called.values()).any()),
             ]
         return m

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..golden.checks import ParameterError
-from ..golden.design import HardwareConfig
+from ..golden.design import HardwareConfig, missing_in_hardware
 from ..golden.trainer_config import TrainerConfig
 from ..golden.update_parameters import UpdateParameters
 
 BUS_WIDTH = 32
+SINGLE_PORT_GRANULARITY = 4  # bits of a word that iCE40 SPRAM writes at once
 STREAK_MAX = 63  # a controller's state is one word of the bus
 
 
@@ -80,6 +81,8 @@ class TrainerPlan:
     def __init__(self, config: TrainerConfig, hardware: HardwareConfig) -> None:
         self.config = config
         self.hardware = hardware
+        if (missing := missing_in_hardware(config)) is not None:
+            raise ParameterError(missing)
         lanes, rows = hardware.lanes, hardware.rows
         for name, value in (("rows", rows), ("lanes // counter_lanes", self.counter_steps)):
             if value & (value - 1):
@@ -103,6 +106,7 @@ class TrainerPlan:
                 f"precision.patience must be from 1 to {STREAK_MAX} in hardware, "
                 f"not {config.precision.patience}"
             )
+        self._check_memories()
         plans = []
         weight_base = 0
         first = ceil_div(config.layers[0], lanes)
@@ -135,6 +139,30 @@ class TrainerPlan:
         self.layers = tuple(plans)
         self.weight_depth = weight_base
         self.activation_depth = base
+
+    def _check_memories(self) -> None:
+        word, spill = self.counter_word_width, self.hardware.counter_spill
+        if spill >= word:
+            raise ParameterError(
+                f"counter_spill must be less than the bits of a counter word ({word}), not {spill}"
+            )
+        # What the host writes at once, in bits, and the word it may be a part of.
+        written = {
+            "weights": (2 * self.weight_chunk, 2 * self.hardware.lanes),
+            "counters": (self.counter_width * self.counter_chunk, word - spill),
+        }
+        for memory, (part, whole) in written.items():
+            if self.is_single_port(memory) and part < whole and part % SINGLE_PORT_GRANULARITY:
+                raise ParameterError(
+                    f"counter_lanes must make the parts in which {memory} are written a multiple "
+                    f"of {SINGLE_PORT_GRANULARITY} bits for a single-port memory, not {part} bits "
+                    f"({self.hardware.counter_lanes} lanes)"
+                )
+
+    @property
+    def read_latency(self) -> int:
+        """Cycles from an address to its word of weights, counters or activations."""
+        return 2 if self.hardware.memory_register else 1
 
     @property
     def counter_steps(self) -> int:
@@ -188,6 +216,35 @@ class TrainerPlan:
     def counter_depth(self) -> int:
         """Words of the counter memory."""
         return self.weight_depth * self.hardware.rows * self.counter_steps
+
+    @property
+    def counter_word_width(self) -> int:
+        """Bits of a word of counters."""
+        return self.counter_width * self.hardware.counter_lanes
+
+    @property
+    def counter_parts(self) -> dict[str, int]:
+        """Memories that a word of counters is spread over, low bits first: name → bits."""
+        spill = self.hardware.counter_spill
+        parts = {"counters": self.counter_word_width - spill, "counter_spill": spill}
+        return {name: width for name, width in parts.items() if width}
+
+    def is_single_port(self, memory: str) -> bool:
+        """True where a memory reads or writes in a cycle, not both."""
+        return memory in self.hardware.single_port
+
+    @property
+    def updates_apart(self) -> bool:
+        """False where an update may write part of a word of weights while it reads that word.
+
+        Passes never overlap, and an update comes to a word once; but in ``counter_steps`` steps,
+        which follow each other closely where no memory has a single port.
+        """
+        return (
+            self.counter_steps == 1
+            or self.is_single_port("weights")
+            or self.is_single_port("counters")
+        )
 
     @property
     def weight_chunk(self) -> int:

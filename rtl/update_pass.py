@@ -5,8 +5,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from . import xorshift
+from .delay import delayed
 from .group_gate import groups_per_word, word_layout
-from .popcount import popcount
+from .popcount import COUNTED_TOGETHER, popcount, tree_sum
 from .trainer_plan import TrainerPlan, ceil_div
 from .trit import Trit
 from .update_lane import UpdateLane
@@ -16,7 +17,8 @@ class UpdatePass(wiring.Component):
     """Updates a stream of words in the weight and counter memories.
 
     Equation: design section 4, step 5; golden: ``Trainer.step_group``. A word takes one cycle a
-    counter word; three more pass before the last is written.
+    counter word, two where weights or counters have one port; ``read_latency`` + 3 more pass before
+    the last is written.
 
     Members
     -------
@@ -27,12 +29,13 @@ class UpdatePass(wiring.Component):
         The activation memory is taken in this cycle.
     weight_address, bank, counter_address, input_address, enable : Out
     weights, counters, inputs : In
-        The words read, a cycle later; ``read_bank`` says of which bank ``weights`` is wanted.
+        The words read, ``read_latency`` cycles later; ``read_bank`` then says of which bank
+        ``weights`` is wanted. Nothing is read in a cycle that writes a memory with one port.
     write_valid, write_weight_address, write_bank, write_weights, write_mask : Out
         ``write_mask`` has a bit a ``weight_chunk`` lanes.
     write_counter_address, write_counters : Out
     flips : Out
-        Weights changed by a word, a cycle after it was written.
+        Weights changed by a word, two cycles after it was written.
     shift : In, state : Out(32), load : In(1), load_state : In(32)
         s of rule ``ema_dst``, and its generator: a word for 32 lanes of an open group.
     busy : Out(1)
@@ -83,14 +86,17 @@ class UpdatePass(wiring.Component):
         step_bits = (steps - 1).bit_length()
         bank_bits = (plan.hardware.rows - 1).bit_length()
 
-        # Cycle 0: addresses. A word stays for one cycle a counter word.
+        # Cycle 0: addresses. A word stays for one read a counter word.
         step = Signal(range(max(steps, 2)))
         base = Signal.like(self.input_address)
         second_buffer = Mux((self.layer == 0) & self.buffer, layers[0].words, 0)
         row = self.i.payload.row
+        port_taken: Value = Const(0)
+        if plan.is_single_port("weights") or plan.is_single_port("counters"):
+            port_taken = self.write_valid
         m.d.comb += [
             base.eq(Array([p.input_base for p in layers])[self.layer] + second_buffer),
-            self.enable.eq(self.i.valid & ~self.hold),
+            self.enable.eq(self.i.valid & ~self.hold & ~port_taken),
             self.weight_address.eq(row.address + self.i.payload.word),
             self.counter_address.eq(
                 Cat(step[:step_bits], row.bank[:bank_bits], self.weight_address)
@@ -102,28 +108,33 @@ class UpdatePass(wiring.Component):
             with m.If(self.enable):
                 m.d.sync += step.eq(step + 1)
 
-        # Cycle 1: what was read is stepped.
-        valid_1, negative_1, confident_1 = Signal(), Signal(), Signal()
-        step_1, open_1 = Signal.like(step), Signal.like(self.i.payload.open)
-        word_1 = Signal.like(self.i.payload.word)
-        address_1, counter_address_1 = (
-            Signal.like(self.weight_address),
-            Signal.like(self.counter_address),
-        )
-        m.d.sync += [
-            valid_1.eq(self.enable),
-            negative_1.eq(row.error[-1]),
-            confident_1.eq(abs(row.error) > Array(plan.config.gradient_confidence)[self.layer]),
-            step_1.eq(step),
-            open_1.eq(self.i.payload.open),
-            word_1.eq(self.i.payload.word),
-            address_1.eq(self.weight_address),
-            counter_address_1.eq(self.counter_address),
-            self.read_bank.eq(row.bank),
-        ]
+        confident = Signal()
+        confidence = Array(plan.config.gradient_confidence)[self.layer]
+        m.d.comb += confident.eq(abs(row.error) > confidence)
+
+        # Cycle read_latency: each lane's operands are picked from what was read.
+        def arrived(name: str, value: Value) -> Signal:
+            copy = Signal(value.shape(), name=name)
+            m.d.comb += copy.eq(value)
+            return delayed(m, copy, plan.read_latency)
+
+        reading = Signal(plan.read_latency + 1)
+        m.d.sync += reading.eq(Cat(self.enable, reading))
+        valid_2 = reading[-1]
+        negative_1 = arrived("negative", row.error[-1])
+        confident_1 = arrived("confident", confident)
+        step_1 = arrived("step", step)
+        open_1 = arrived("open", self.i.payload.open)
+        word_1 = arrived("word", self.i.payload.word)
+        address_1 = arrived("address", self.weight_address)
+        counter_address_1 = arrived("counter_address", self.counter_address)
+        step_2 = delayed(m, step_1, 1)
+        m.d.comb += self.read_bank.eq(arrived("bank", row.bank))
         weights = self.weights.word_select(step_1, 2 * part)
         inputs = self.inputs.word_select(step_1, 2 * part)
-        randoms = self._random_words(m, valid_1, open_1, step_1, word_1)
+        randoms = self._random_words(
+            m, valid_2, delayed(m, open_1, 1), step_2, delayed(m, word_1, 1)
+        )
         new_weights, new_counters, changed = [], [], []
         in_word, group = groups_per_word(plan), plan.config.rng_group
         for k in range(part):
@@ -135,11 +146,12 @@ class UpdatePass(wiring.Component):
                 open_1[(s * part + k) // group if in_word > 1 else 0] for s in range(steps)
             )[step_1]
             nonzero = x.nonzero & gate & confident_1
-            m.d.comb += [
+            m.d.sync += [
                 lane.grad.eq(Cat(nonzero, nonzero & (x.negative ^ negative_1)).as_signed()),
                 lane.momentum.eq(self.counters.word_select(k, width).as_signed()),
                 lane.weight.eq(weights.word_select(k, 2)),
             ]
+            # Cycle read_latency + 1: they are stepped.
             if self.parameters.shift_max:
                 m.d.comb += lane.shift.eq(self.shift)
             if self.parameters.random_width:
@@ -148,21 +160,28 @@ class UpdatePass(wiring.Component):
             new_counters.append(lane.momentum_next[:width])
             changed.append(lane.changed)
 
-        # Cycle 2: it is written. A word is read once a sample, so nothing overtakes it.
+        # The cycle after, it is written. A word is read once a sample, so nothing overtakes it.
         flips = Signal(part)
         m.d.sync += [
-            self.write_valid.eq(valid_1),
-            self.write_weight_address.eq(address_1),
-            self.write_bank.eq(self.read_bank),
+            self.write_valid.eq(valid_2),
+            self.write_weight_address.eq(delayed(m, address_1, 1)),
+            self.write_bank.eq(delayed(m, self.read_bank, 1)),
             self.write_weights.eq(Cat(new_weights).replicate(steps)),
-            self.write_mask.eq(Const((1 << part // chunk) - 1) << (step_1 * (part // chunk))),
-            self.write_counter_address.eq(counter_address_1),
+            self.write_mask.eq(Const((1 << part // chunk) - 1) << (step_2 * (part // chunk))),
+            self.write_counter_address.eq(delayed(m, counter_address_1, 1)),
             self.write_counters.eq(Cat(new_counters)),
-            flips.eq(Mux(valid_1, Cat(changed), 0)),
+            flips.eq(Mux(valid_2, Cat(changed), 0)),
+        ]
+        # Flips are counted in two cycles.
+        some = range(0, part, COUNTED_TOGETHER)
+        flip_counts = [popcount(flips[first : first + COUNTED_TOGETHER]) for first in some]
+        parts = [Signal.like(count, name=f"flips{k}") for k, count in enumerate(flip_counts)]
+        m.d.sync += [
+            *(counted.eq(count) for counted, count in zip(parts, flip_counts, strict=True)),
+            self.flips.eq(tree_sum(parts)),
         ]
         m.d.comb += [
-            self.flips.eq(popcount(flips)),
-            self.busy.eq(self.i.valid | valid_1 | self.write_valid),
+            self.busy.eq(self.i.valid | reading.any() | self.write_valid),
         ]
         return m
 

@@ -58,7 +58,7 @@ def run_compare(options: argparse.Namespace) -> int:
     from .compare import compare, text
 
     outcome = compare(
-        config.load(options.config),
+        config.load_hardware(options.config),
         options.block,
         vectors=options.vectors,
         samples=options.samples,

@@ -36,10 +36,23 @@ BUILD_ARGUMENTS = {
     "icarus": [],
     "verilator": ["-Wno-fatal", "-O3", "--x-assign", "fast", "--no-public-flat-rw"],
 }
-VISIBLE = """\
-`verilator_config
-public_flat_rw -module "{name}" -var "*"
-"""
+
+
+def ports(verilog: str, name: str, kind: str = "input|output") -> list[str]:
+    """Names of the ports of module ``name``; ``kind`` is ``input``, ``output`` or both."""
+    module = re.search(rf"^module {re.escape(name)}\b.*?^endmodule", verilog, re.M | re.S)
+    return re.findall(rf"^ *(?:{kind}) (?:.*\s)?(\w+);", module[0] if module else "", re.M)
+
+
+def visible(verilog: str, name: str) -> str:
+    """Verilator's control file: benches read what is in the top module, and write its inputs.
+
+    What depends on a signal that a bench may write is worked out afresh at every step.
+    """
+    lines = ["`verilator_config", f'public_flat_rd -module "{name}" -var "*"']
+    inputs = ports(verilog, name, "input")
+    lines += [f'public_flat_rw -module "{name}" -var "{signal}"' for signal in inputs]
+    return "\n".join(lines) + "\n"
 
 
 class ToolError(TrisignError):
@@ -87,10 +100,12 @@ class Case:
     simulator: str = "icarus"
     seed: int = 1
     test_filter: str | None = None
+    plusargs: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
-        text = json.dumps([self.test_module, self.parameters, self.seed], sort_keys=True)
+        what = [self.test_module, self.parameters, self.seed, *self.plusargs]
+        text = json.dumps(what, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -103,6 +118,7 @@ def run_bench(
     simulator: str = "icarus",
     seed: int = 1,
     test_filter: str | None = None,
+    plusargs: tuple[str, ...] = (),
     waves_on_failure: bool = True,
     check: bool = True,
 ) -> BenchResult:
@@ -120,6 +136,8 @@ def run_bench(
         ``icarus`` or ``verilator``.
     test_filter : str, optional
         Regular expression of the tests to run.
+    plusargs : tuple of str
+        For ``$value$plusargs`` of the design, e.g. ``+mutant=3``.
     waves_on_failure : bool
         Rerun the first failing test with waveforms and name the file in the error.
     check : bool
@@ -133,7 +151,9 @@ def run_bench(
         The simulator is missing.
     """
     choice("simulator", simulator, SIMULATORS)
-    case = Case(name, verilog, test_module, parameters or {}, simulator, seed, test_filter)
+    case = Case(
+        name, verilog, test_module, parameters or {}, simulator, seed, test_filter, plusargs
+    )
     result = _run(case)
     if result.failures and waves_on_failure:
         result = _with_waves(case, result)
@@ -173,7 +193,7 @@ def _tail(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -181,7 +201,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _environment(simulator: str) -> Iterator[None]:
+def environment(simulator: str) -> Iterator[None]:
     """The variables a simulator's build needs, for as long as it runs."""
     changed: dict[str, str] = {}
     if simulator == "verilator":
@@ -189,7 +209,7 @@ def _environment(simulator: str) -> Iterator[None]:
 
         binaries = Path(verilator.__file__).parent / "bin"
         changed["PATH"] = f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"
-        changed["MAKEFLAGS"] = f"PYTHON3={sys.executable} CFG_CXXFLAGS_PCH_I=-include"
+        changed["MAKEFLAGS"] = f"PYTHON3={sys.executable} CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2"
         if shutil.which("ccache"):
             changed["OBJCACHE"] = "ccache"
     before = {key: os.environ.get(key) for key in changed}
@@ -227,13 +247,13 @@ def _build(case: Case, waves: bool) -> tuple[Any, Path]:
     sources = [folder / f"{case.name}.v"]
     if case.simulator == "verilator":
         sources.append(folder / "visible.vlt")
-    with _locked(folder.with_suffix(".lock")), _environment(case.simulator):
+    with locked(folder.with_suffix(".lock")), environment(case.simulator):
         fresh = not stamp.exists()
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             (folder / f"{case.name}.v").write_text(case.verilog)
-            (folder / "visible.vlt").write_text(VISIBLE.format(name=case.name))
+            (folder / "visible.vlt").write_text(visible(case.verilog, case.name))
         else:
             os.utime(folder)
         if fresh:
@@ -283,6 +303,7 @@ def _run(case: Case, waves: bool = False) -> BenchResult:
             seed=case.seed,
             test_filter=case.test_filter,
             waves=waves,
+            plusargs=list(case.plusargs),
             extra_env={
                 "TRISIGN_PARAMETERS": json.dumps(case.parameters),
                 "PYGPI_PYTHON_BIN": sys.executable,

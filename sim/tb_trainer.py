@@ -1,7 +1,8 @@
 """Bench of ``rtl.trainer.Trainer``: every memory write is held against golden as it happens.
 
 Parameters: ``network`` and ``hardware`` (fields of TrainerConfig and HardwareConfig), ``vectors``
-(an .npz file with ``pixels`` [n, pixels] and ``labels`` [n]), ``seed``, ``epochs``.
+(an .npz file with ``pixels`` [n, pixels] and ``labels`` [n]), ``seed``, ``epochs``; ``memories``, a
+file for the weights and counters read at the end of ``digest``.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles
 
+from ..golden.write_log import RecordingTrainer
 from ..rtl.register_map import IDENTITY, Command, Region, address
-from .follower import RecordingTrainer
 from .testbench import parameters
 from .trainer_bench import Refused, TrainerBench, controller_word
 
@@ -32,7 +33,9 @@ async def digest(dut: Any) -> None:
     tb = await ready_to_train(dut)
     await tb.train()
     await tb.compare_status()
-    await tb.compare_memories()
+    memories = await tb.compare_memories()
+    if "memories" in parameters():
+        np.savez(parameters()["memories"], **memories)
     cycles = await tb.read("cycles")
     dut._log.info("cycles %d samples %d writes %d", cycles, tb.follower.samples, tb.follower.writes)
     for name, expected in parameters().get("expected", {}).items():

@@ -90,12 +90,18 @@ class TrainingRun:
         self.shift = shift
         self.report = report
         hardware = design.hardware
-        if shift and hardware.image is None:
+        if shift and design.image is None:
             raise ParameterError("hardware.image must be a pair (height, width) to shift, not None")
         self.store = SampleStore(
-            samples.pixels, samples.labels, planes=hardware.planes, image=hardware.image
+            samples.pixels,
+            samples.labels,
+            planes=hardware.planes,
+            image=design.image,
+            channel_last=design.network.convolves,
         )
-        self.test_trits = encode(samples.test_pixels, hardware.planes)
+        self.test_trits = encode(
+            samples.test_pixels, hardware.planes, channel_last=design.network.convolves
+        )
         self.checkpoint_path = None if checkpoint_path is None else Path(checkpoint_path)
         self.compiled = compile and compiled.kernel is not None
         if compile and not self.compiled:

@@ -17,9 +17,8 @@ import numpy as np
 from ..gen.config import short_hash
 from ..gen.verilog import to_verilog
 from ..golden.checkpoint import STATE_PREFIX
-from ..golden.checks import DataError, ParameterError, choice
+from ..golden.checks import DataError, choice
 from ..golden.design import DesignConfig
-from ..golden.precision_parameters import PrecisionParameters
 from ..rtl.trainer import Trainer
 from ..rtl.trainer_plan import TrainerPlan
 from .compare import keep
@@ -37,8 +36,6 @@ def check(design: DesignConfig, samples: int, simulator: str) -> None:
         raise DataError(
             f"samples must be from 1 to {limit} (hardware.store_samples), not {samples}"
         )
-    if design.network.precision != PrecisionParameters():
-        raise ParameterError("network.precision must be left out to train in RTL")
     require_simulator(choice("simulator", simulator, SIMULATORS))
 
 
@@ -102,7 +99,8 @@ def summary(
     """Cycles of the run, beside those of the forward pass alone.
 
     ``forward_cycles`` is what the rows of all layers take; ``prediction_cycles_per_sample`` is
-    measured with learning off, loading and loss included. Training is related to both.
+    measured with learning off, loading and loss included. Training is related to both. Cycles a
+    second are those of the epochs, comparison included, by the clock and by processor time.
     """
     plan = TrainerPlan(run.design.network, run.design.hardware)
     cycles = [entry["cycles"] for entry in run.history if "cycles" in entry]
@@ -121,18 +119,19 @@ def summary(
         measured["cycles_per_sample"] = a_sample
         measured["cycles_over_forward"] = a_sample / measured["forward_cycles"]
         measured["cycles_over_prediction"] = a_sample / measured["prediction_cycles_per_sample"]
-        simulated = sum(entry["seconds"] for entry in run.history if "cycles" in entry)
-        measured["cycles_per_second"] = sum(cycles) / max(simulated, 1e-9)
+        for rate, spent in (
+            ("cycles_per_second", "seconds"),
+            ("cycles_per_cpu_second", "cpu_seconds"),
+        ):
+            known = [entry for entry in run.history if "cycles" in entry and spent in entry]
+            simulated = sum(entry[spent] for entry in known)
+            measured[rate] = sum(entry["cycles"] for entry in known) / max(simulated, 1e-9)
     return measured
 
 
 def plain(parameters: Any) -> dict[str, Any]:
-    """Fields of a parameter object that JSON can carry; the others keep their defaults."""
-    return {
-        field.name: getattr(parameters, field.name)
-        for field in dataclasses.fields(parameters)
-        if not dataclasses.is_dataclass(getattr(parameters, field.name))
-    }
+    """Fields of a parameter object as JSON carries them; ``gen.config.build`` takes them back."""
+    return dataclasses.asdict(parameters)
 
 
 class Events:
@@ -184,7 +183,10 @@ class Events:
             with np.load(self.folder / event["state"]) as state:
                 self.run.trainer.load_state(dict(state))
             self.run.epoch_finished(
-                event["seconds"], cycles=event["cycles"], writes=event["writes"]
+                event["seconds"],
+                cycles=event["cycles"],
+                writes=event["writes"],
+                cpu_seconds=event["cpu_seconds"],
             )
         elif event["event"] == "predicted":
             self.predicted = event

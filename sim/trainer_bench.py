@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, with_timeout
 
+from ..gen.config import build
 from ..gen.memory_image import MemoryImage
 from ..golden.design import HardwareConfig
 from ..golden.encoding import encode
 from ..golden.precision_controller import PrecisionController
 from ..golden.sample_store import SampleStore
 from ..golden.trainer_config import TrainerConfig
+from ..golden.write_log import RecordingTrainer
 from ..rtl.register_map import Command, Region, address, register_addresses, registers
 from ..rtl.trainer_bus import BusRequest, BusResponse
 from ..rtl.trainer_plan import BUS_WIDTH, TrainerPlan
 from .agents import pattern
-from .follower import Follower, RecordingTrainer
+from .follower import Follower
 from .payload import Payload
-from .testbench import Testbench, parameters
+from .testbench import PERIOD_NS, Testbench, parameters
 
 STATUS_COUNTERS = (
     "samples_seen",
@@ -47,11 +49,14 @@ class Refused(Exception):
 class TrainerBench(Testbench):
     """Drives a trainer through its bus as a host would, and follows what it writes."""
 
+    # NumPy: what a bench of a few samples does not pay for is loading a compiled trainer.
+    make_golden: Callable[..., RecordingTrainer] = RecordingTrainer
+
     def __init__(self, dut: Any) -> None:
         super().__init__(dut)
         given = parameters()
-        self.network = TrainerConfig(**given["network"])
-        self.hardware = HardwareConfig(**given["hardware"])
+        self.network = build(TrainerConfig, given["network"], "network.")
+        self.hardware = build(HardwareConfig, given["hardware"], "hardware.")
         self.plan = TrainerPlan(self.network, self.hardware)
         self.image = MemoryImage(self.plan)
         self.addresses = register_addresses(self.network)
@@ -59,13 +64,14 @@ class TrainerBench(Testbench):
         self.seed = given.get("seed", 1)
         self.epochs = given.get("epochs", 1)
         with np.load(given["vectors"]) as vectors:
-            self.pixels, self.labels = vectors["pixels"], vectors["labels"]
+            self.pixels = vectors["pixels"]
+            self.labels = vectors["labels"].astype(np.int64)
         self.trits = encode(self.pixels, self.hardware.planes)
         self.store = SampleStore(
             self.pixels, self.labels, planes=self.hardware.planes, image=self.hardware.image
         )
         self.request, self.response = Payload(BusRequest), Payload(BusResponse)
-        self.golden = RecordingTrainer(self.network, self.seed)
+        self.golden = self.make_golden(self.network, self.seed)
 
     async def begin(self, idle: bool = False, stall: bool = False) -> None:
         """Reset, and take up the bus."""
@@ -142,28 +148,41 @@ class TrainerBench(Testbench):
         await self.write("shift", shift)
         await self.write("command", Command.RUN)
         generator = self.golden.shift_lfsr if shift else None
-        samples = [
-            (x, int(y))
-            for _ in range(epochs)
-            for x, y in zip(self.store.epoch(generator), self.labels, strict=True)
-        ]
-        await self.follower.run(samples, len(self.trits))
+        expected = ((self.store.epoch(generator), self.labels) for _ in range(epochs))
+        limit = (epochs * len(self.labels) + 2) * self.sample_limit() * PERIOD_NS
+        await with_timeout(self.follower.run(expected), limit, "ns")
         await self.wait_until_idle(50)
 
-    async def compare_memories(self) -> None:
-        """Every weight, every counter and the generator against golden."""
-        read = await self.read_words(Region.WEIGHTS, self.image.weight_offsets())
-        for l, weights in enumerate(self.image.weights_from(read)):
-            self._equal(f"weights[{l}]", self.golden.weights[l], weights)
-        read = await self.read_words(Region.COUNTERS, self.image.counter_offsets())
-        for l, counters in enumerate(self.image.counters_from(read)):
-            self._equal(f"counters[{l}]", self.golden.counters[l], counters)
+    def sample_limit(self) -> int:
+        """Cycles that no sample takes: many times a write of every word of every memory."""
+        return 20 * (self.plan.counter_depth + self.plan.weight_depth + self.plan.pixels * 8 + 1000)
+
+    async def read_memories(self) -> dict[str, Any]:
+        """Every weight and every counter, by the names of a checkpoint."""
+        weights = self.image.weights_from(
+            await self.read_words(Region.WEIGHTS, self.image.weight_offsets())
+        )
+        counters = self.image.counters_from(
+            await self.read_words(Region.COUNTERS, self.image.counter_offsets())
+        )
+        layers = range(len(self.plan.layers))
+        return {f"weights_{l}": weights[l] for l in layers} | {
+            f"counters_{l}": counters[l] for l in layers
+        }
+
+    async def compare_memories(self) -> dict[str, Any]:
+        """Every weight, every counter and the generators against golden; what was read."""
+        memories = await self.read_memories()
+        golden = self.golden.state()
+        for name, values in memories.items():
+            self._equal(name, golden[name], values)
         self._equal("lfsr", self.golden.lfsr_state, await self.read("lfsr"))
         if self.network.rule == "ema_dst":
             self._equal("xorshift", self.golden.xorshift.state, await self.read("xorshift"))
         for l, controller in enumerate(self.golden.controllers):
             name = f"controller_{l}"
             self._equal(name, controller_word(controller), await self.read(name))
+        return memories
 
     async def compare_status(self) -> None:
         """Every status counter against golden."""

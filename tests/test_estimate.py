@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 
+from trisign.fpga import tools
+from trisign.fpga.targets import UP5K
 from trisign.gen import boards, config
 from trisign.gen.boards import MemoryBlock
 from trisign.gen.estimate import Estimate, estimate, text
@@ -67,7 +71,8 @@ def test_a_memory_takes_the_cheapest_shape() -> None:
 
 
 def test_single_port_memory_is_used_where_the_part_has_it() -> None:
-    toml = "[hardware]\nsingle_port = true\ncounter_lanes = 4\nstore_samples = 1437"
+    single_port = "single_port = ['counters', 'samples']"
+    toml = f"[hardware]\n{single_port}\ncounter_lanes = 4\nstore_samples = 1437"
     blocks = {memory.name: memory.block for memory in of(toml, "icebreaker").memories}
     assert blocks == {
         "weights": "EBR",
@@ -75,7 +80,6 @@ def test_single_port_memory_is_used_where_the_part_has_it() -> None:
         "activations": "EBR",
         "samples": "SPRAM",
     }
-    assert {memory.block for memory in of(toml).memories} == {"EBR"}
 
 
 def test_what_does_not_fit_is_said() -> None:
@@ -109,3 +113,19 @@ def test_the_memories_are_those_of_the_trainer(hardware: str) -> None:
         for _ in range(memory.copies)
     )
     assert generated == estimated
+
+
+def test_synthesis_takes_the_estimated_blocks(tmp_path: Path) -> None:
+    """Up to the mapping of memories, where the single-port ones must have become SPRAM."""
+    design = config.load("digits-icebreaker")
+    verilog = to_verilog(Trainer(design.network, design.hardware), "trainer")
+    (tmp_path / "trainer.v").write_text(verilog)
+    script = (
+        f"read_verilog trainer.v\n{UP5K.synthesis} -top trainer -run begin:map_ffram\n"
+        "tee -q -o stat.json stat -json\n"
+    )
+    (tmp_path / "synthesis.ys").write_text(script)
+    tools.run(tools.YOSYS, ["-s", "synthesis.ys"], tmp_path, "synthesis.log")
+    cells = json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"]
+    found = {UP5K.memories[kind]: n for kind, n in cells.items() if kind in UP5K.memories}
+    assert found == {use.block: use.used for use in estimate(design).use}

@@ -37,6 +37,9 @@ AVERAGE = {
     "window": 4,
 }
 TRAINING = "digest|moved_at_random"
+SEVEN = {**DEEP, "counter_width": 7}
+REGISTER = {"memory_register": True}
+ONE_PORT = {"single_port": ("weights", "counters", "samples")}
 
 
 def write_vectors(path: Path, samples: int, small: bool) -> str:
@@ -105,6 +108,27 @@ def test_small_networks(
     assert len(result.tests) == (13 if benches is None else 2)
 
 
+@pytest.mark.parametrize(
+    ("network", "layout", "benches"),
+    [
+        (SMALL, {"lanes": 16, **REGISTER}, None),
+        # Loading takes longer than training; rows do not fill the banks, which begin undefined.
+        (WIDE, {"lanes": 16, "rows": 4, "counter_lanes": 8, **ONE_PORT}, None),
+        # A word of the host lies in both parts of a counter word.
+        (SEVEN, {"lanes": 8, "rows": 2, "counter_spill": 8, **ONE_PORT, **REGISTER}, None),
+        (HINGE, {"lanes": 16, "single_port": ("counters", "samples"), **REGISTER}, TRAINING),
+        (AVERAGE, {"lanes": 32, "rows": 2, "single_port": ("weights",)}, TRAINING),
+    ],
+)
+def test_memories(
+    tmp_path: Path, network: dict[str, Any], layout: dict[str, Any], benches: str | None
+) -> None:
+    hardware = {"store_samples": 12, "image": (4, 4), **layout}
+    vectors = write_vectors(tmp_path / "vectors.npz", 12, small=True)
+    result = run(network, hardware, vectors, simulator="icarus", test_filter=benches, epochs=2)
+    assert len(result.tests) == (13 if benches is None else 2)
+
+
 def test_digest_network_on_verilator(tmp_path: Path) -> None:
     """The network of the first digest: 300 real digits; golden's digest has a test of its own."""
     hardware = {
@@ -117,6 +141,31 @@ def test_digest_network_on_verilator(tmp_path: Path) -> None:
     vectors = write_vectors(tmp_path / "vectors.npz", 300, small=False)
     expected = {"groups_written": 14330, "lfsr": 10317}
     run({}, hardware, vectors, simulator="verilator", test_filter="digest", expected=expected)
+
+
+def test_lanes_and_rows_do_not_change_the_weights(tmp_path: Path) -> None:
+    """The same network and seed on three machines: the memories read back are the same."""
+    network = {**SMALL, "layers": (48, 20, 10), "rng_group": 64, "gate_shift": 0}
+    vectors = write_vectors(tmp_path / "vectors.npz", 12, small=True)
+    read = []
+    for lanes, rows in ((16, 1), (32, 2), (64, 1)):
+        memories = tmp_path / f"{lanes}-{rows}.npz"
+        run(
+            network,
+            {"lanes": lanes, "rows": rows, "store_samples": 12, "structure": "compact"},
+            vectors,
+            simulator="icarus",
+            test_filter="digest",
+            seed=5,
+            memories=str(memories),
+        )
+        with np.load(memories) as file:
+            read.append(dict(file))
+    assert read[0].keys() == {"weights_0", "weights_1", "counters_0", "counters_1"}
+    assert all(array.any() for array in read[0].values())
+    for other in read[1:]:
+        for name, array in read[0].items():
+            assert np.array_equal(array, other[name]), name
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,80 @@
+"""The sample store's memory: the host fills it, the loader reads it, predictions go into it."""
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .host_port import host_signature
+from .ram import Ram
+from .trainer_plan import BUS_WIDTH, TrainerPlan
+
+PREDICTION_BIT = 16  # of a label word
+
+
+class SampleMemory(wiring.Component):
+    """Words of 32 bits: records of pixels, each with a word for its label and its prediction.
+
+    A prediction waits until the loader reads nothing.
+
+    Members
+    -------
+    load_enable : In(1), load_address : In, load_data : Out(32)
+        The loader's word, a cycle later; it stays while ``load_enable`` is low.
+    note : In(1), note_address, label, prediction : In
+        Write a label word; only while ``note_ready``.
+    note_ready : Out(1)
+        Every label word has been written.
+    host : In(host port)
+        Offset: the word.
+    """
+
+    def __init__(self, plan: TrainerPlan) -> None:
+        self.plan = plan
+        address, classes = range(max(plan.store_depth, 2)), range(plan.layers[-1].units)
+        super().__init__(
+            {
+                "load_enable": In(1),
+                "load_address": In(address),
+                "load_data": Out(BUS_WIDTH),
+                "note": In(1),
+                "note_address": In(address),
+                "label": In(classes),
+                "prediction": In(classes),
+                "note_ready": Out(1),
+                "host": In(host_signature()),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        single_port = self.plan.is_single_port("samples")
+        m.submodules.words = words = Ram(
+            BUS_WIDTH,
+            self.plan.store_depth,
+            single_port=single_port,
+            huge=single_port,
+            unchecked=True,
+        )
+        noted, write_note = Signal(BUS_WIDTH), Signal()
+        address = Signal.like(self.note_address)
+        note = Cat(self.label, Signal(PREDICTION_BIT - len(self.label)), self.prediction)
+        waiting = Signal()
+        with m.If(self.note):
+            m.d.sync += [waiting.eq(1), noted.eq(note), address.eq(self.note_address)]
+        with m.Elif(~self.load_enable):
+            m.d.sync += waiting.eq(0)
+        m.d.comb += [
+            write_note.eq(waiting & ~self.load_enable),
+            self.note_ready.eq(~waiting),
+            words.read_enable.eq(self.load_enable | self.host.read),
+            words.read_address.eq(Mux(self.host.read, self.host.offset, self.load_address)),
+            self.load_data.eq(words.read_data),
+            self.host.exists.eq(self.host.offset < self.plan.store_depth),
+            words.write.eq(write_note | self.host.write),
+            words.write_mask.eq(1),
+            words.write_address.eq(Mux(write_note, address, self.host.offset)),
+            words.write_data.eq(Mux(write_note, noted, self.host.write_data)),
+        ]
+        target = m.d.sync if self.plan.hardware.memory_register else m.d.comb
+        target += self.host.data.eq(words.read_data)
+        return m
