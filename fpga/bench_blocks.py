@@ -58,14 +58,14 @@ OURS = "compact"
 
 def _dots(block: str, ours: Any, lanes: int, baselines: dict[str, Any]) -> list[Entry]:
     """Both structures of ``ours``, and what it is measured against."""
-    found = [
-        Entry(block, structure, lanes, lambda tech, s=structure: ours(lanes, s, tech))
-        for structure in ("compact", "balanced")
-    ]
-    return found + [
-        Entry(block, variant, lanes, lambda _, cls=cls: cls(lanes))
-        for variant, cls in baselines.items()
-    ]
+
+    def structured(structure: str) -> Entry:
+        return Entry(block, structure, lanes, lambda tech: ours(lanes, structure, tech))
+
+    def baseline(variant: str) -> Entry:
+        return Entry(block, variant, lanes, lambda _: baselines[variant](lanes))
+
+    return [*map(structured, (OURS, "balanced")), *map(baseline, baselines)]
 
 
 TERNARY = {
@@ -93,15 +93,16 @@ LANES = (
     *(_lane(rule) for rule in RULES if rule != "counter"),
     *(_lane("counter", counter_width=width) for width in (5, 6, 7, 8)),
 )
-ENGINES = tuple(
-    Entry(
-        "update_engine", rule, 64, lambda _, p=parameters: UpdateEngine(p), parameters.state_width
+
+
+def _engine(rule: str) -> Entry:
+    parameters = UpdateParameters(rule=rule, lanes=64, gate_shift_max=3)
+    return Entry(
+        "update_engine", rule, 64, lambda _: UpdateEngine(parameters), parameters.state_width
     )
-    for rule, parameters in (
-        (rule, UpdateParameters(rule=rule, lanes=64, gate_shift_max=3))
-        for rule in ("counter", "ema_dst")
-    )
-)
+
+
+ENGINES = (_engine("counter"), _engine("ema_dst"))
 ENTRIES = DOTS + LANES + ENGINES
 
 

@@ -8,21 +8,28 @@ from pathlib import Path
 from typing import Any
 
 from ..gen.commands import CONFIG_HELP, add_command, add_json, print_json, progress
+from ..golden.checks import ParameterError
 
-ENGINES = ("golden", "rtl")
+ENGINES = ("golden", "rtl", "board")
 
 DESCRIPTION = """\
 The golden engine is the specification, compiled. The rtl engine simulates the generated trainer and
-holds every memory write against golden as it happens, and all memories after each epoch.
+holds every memory write against golden as it happens, and all memories after each epoch. The board
+engine trains on the board at --port, or with --port sim on a simulation of its whole core behind a
+pseudo-terminal; all that the board holds is held against golden after each epoch.
 
-FILE.npz holds x (uint8, [n, pixels]) and y [n]. The training error told is that of each sample
-before its update. A run that was interrupted goes on to the same bits with --resume.
+FILE.npz holds x (uint8, [n, pixels]) and y [n]. Images in IDX format, plain or gzip, have their
+labels beside them: train-images-idx3-ubyte, train-labels-idx1-ubyte. The training error told is
+that of each sample before its update. A run that was interrupted goes on to the same bits with
+--resume.
 
-Exit code 0 when trained; 1 and the first difference where RTL and golden differ."""
+Exit code 0 when trained; 1 and the first difference where RTL or board and golden differ."""
 
 EXAMPLES = """\
 trisign train digits-icebreaker
 trisign train digits-icebreaker --engine rtl --samples 200 --epochs 2
+trisign train digits-icebreaker --engine board --port /dev/ttyUSB1
+trisign train digits-icebreaker --engine board --port sim --epochs 1
 trisign train digits-ulx3s-85f --shift --epochs 200 --checkpoint run.npz --plot run.png
 trisign train mine.toml --data mine.npz --test-fraction 0.2 --json"""
 
@@ -33,19 +40,20 @@ def add_commands(commands: Any) -> None:
         commands,
         "train",
         run_train,
-        "train a network, in the golden model or in simulated RTL",
+        "train a network: in the golden model, in simulated RTL, or on a board",
         DESCRIPTION,
         EXAMPLES,
     )
     parser.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
     parser.add_argument("--engine", choices=ENGINES, default="golden", help="default golden")
+    parser.add_argument("--port", help="serial port of the board, or sim; with --engine board")
     parser.add_argument(
-        "--data", default="digits", metavar="digits|FILE.npz", help="default digits"
+        "--data", default="digits", metavar="digits|FILE", help=".npz or IDX; default digits"
     )
     test = parser.add_mutually_exclusive_group()
-    test.add_argument("--test", metavar="FILE.npz", help="samples to test with")
+    test.add_argument("--test", metavar="FILE", help="samples to test with")
     test.add_argument(
-        "--test-fraction", type=float, metavar="F", help="share of --data FILE.npz kept for test"
+        "--test-fraction", type=float, metavar="F", help="share of --data FILE kept for test"
     )
     parser.add_argument("--epochs", type=int, default=25, metavar="N", help="default 25")
     parser.add_argument("--samples", type=int, metavar="N", help="train on the first N only")
@@ -72,12 +80,14 @@ def run_train(options: argparse.Namespace) -> int:
     from ..gen import config
     from ..gen.output_folder import check_replaceable
     from ..gen.training_set import training_set
-    from . import train_rtl
-    from .runner import BenchFailure
-    from .train import TrainingRun, check_writable
+    from ..sim import train_rtl
+    from ..sim.runner import BenchFailure
+    from ..sim.train import TrainingRun, check_writable
+    from . import train_board
 
     started = time.monotonic()
-    design = config.load(options.config)
+    load = config.load if options.engine == "golden" else config.load_hardware
+    design = load(options.config)
     samples = training_set(
         design,
         options.data,
@@ -85,9 +95,15 @@ def run_train(options: argparse.Namespace) -> int:
         test_fraction=options.test_fraction,
         samples=options.samples,
     )
-    in_rtl = options.engine == "rtl"
+    in_rtl, on_board = options.engine == "rtl", options.engine == "board"
+    if on_board != (options.port is not None):
+        raise ParameterError(
+            f"port must be given with --engine board, and only then, not {options.port}"
+        )
     if in_rtl:
         train_rtl.check(design, len(samples.pixels), options.simulator)
+    if on_board:
+        train_board.check(design, len(samples.pixels))
     for field, path in (("checkpoint", options.checkpoint), ("plot", options.plot)):
         if path is not None:
             check_writable(field, path)
@@ -108,14 +124,16 @@ def run_train(options: argparse.Namespace) -> int:
     try:
         if in_rtl:
             head |= {"rtl": train_rtl.train_rtl(run, options.simulator), "equal": True}
+        elif on_board:
+            head |= {"board": train_board.train_board(run, options.port), "equal": True}
         else:
             run.train_golden()
             head |= {"compiled": run.compiled}
-    except BenchFailure as error:
+    except (BenchFailure, train_board.BoardDiffers) as error:
         if options.json:
             print_json(head | {"equal": False, "difference": str(error)})
         else:
-            print(f"{design.name}: RTL differs from golden\n{error}")
+            print(f"{design.name}: {options.engine} differs from golden\n{error}")
         return 1
     record = run.record() | head | {"seconds": round(time.monotonic() - started, 3)}
     if options.plot is not None:
@@ -157,5 +175,13 @@ def text(record: dict[str, Any]) -> str:
                 f"{rtl['cycles_over_prediction']:.3f} × prediction alone "
                 f"({rtl['prediction_cycles_per_sample']:.1f})"
             )
+    board = record.get("board")
+    if board is not None:
+        lines.append(
+            f"board on {board['port']} equals golden: all it holds after each epoch, "
+            f"{board['predictions']} predictions"
+        )
+        if "cycles_per_sample" in board:
+            lines.append(f"cycles a sample    {board['cycles_per_sample']:.1f}")
     lines.append(f"seconds            {record['seconds']:.1f}")
     return "\n".join(lines)

@@ -1,0 +1,88 @@
+"""``trisign bench``: the performance tables, as counts and ratios."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..gen.commands import add_command, add_json, print_json, progress
+from ..golden.checks import integer
+from ..sim.runner import build_root
+
+# Configuration → part that its trainer is placed on.
+CORES = {
+    "digits-icebreaker": "up5k",
+    "digits-hx8k": "hx8k",
+    "digits-ulx3s-25f": "ecp5-25f",
+}
+DESCRIPTION = """\
+Blocks beside the usual ways to write them, synthesised by the same tool in the same run; and the
+time of a training epoch (cycles ÷ placed clock) beside PyTorch on one thread of this machine.
+The result is also kept as a JSON file in build/bench."""
+
+
+def add_commands(commands: Any) -> None:
+    """Add ``bench`` to the parser's ``commands``."""
+    parser = add_command(
+        commands,
+        "bench",
+        run_bench,
+        "measure the blocks and the core beside baselines",
+        DESCRIPTION,
+        "trisign bench\ntrisign bench --float build/float/bin/python --seeds 5",
+    )
+    parser.add_argument(
+        "--float", metavar="PYTHON", dest="python", help="interpreter that has PyTorch"
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="place-and-route runs, default 1"
+    )
+    parser.add_argument("--only", choices=("blocks", "core"), help="one half of it")
+    add_json(parser)
+
+
+def run_bench(options: argparse.Namespace) -> int:
+    """``trisign bench``"""
+    # Here, not above: what elaborates hardware takes its time to import.
+    from ..gen import config
+    from . import bench_blocks, bench_training
+    from .implement import SEEDS_MAX
+    from .tools import ToolFailure
+
+    integer("seeds", options.seeds, 1, SEEDS_MAX)
+    python = Path(options.python) if options.python else None
+    found: dict[str, Any] = {"when": datetime.now(UTC).isoformat(timespec="seconds")}
+    texts = []
+    try:
+        if options.only != "core":
+            rows = bench_blocks.measure(bench_blocks.ENTRIES, seeds=options.seeds, report=progress)
+            found["blocks"] = [row.as_json() for row in rows]
+            texts.append(bench_blocks.table(rows))
+        if options.only != "blocks":
+            cores = [
+                bench_training.measure_core(
+                    config.load(name), target, seeds=options.seeds, python=python, report=progress
+                )
+                for name, target in CORES.items()
+            ]
+            found["core"] = [core.as_json() for core in cores]
+            texts.append(bench_training.table(cores))
+    except ToolFailure as error:
+        print(f"trisign: {error}", file=sys.stderr)
+        return 1
+    path = build_root() / "bench" / f"{found['when'].replace(':', '-')}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".part")
+    aside.write_text(json.dumps(found, indent=2) + "\n")
+    os.replace(aside, path)
+    if options.json:
+        print_json(found)
+    else:
+        print("\n\n".join(texts))
+        print(f"\nkept in {path}")
+    return 0

@@ -1,0 +1,174 @@
+"""Time of a training epoch at the placed clock, beside a float network of the same size."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..gen import blocks
+from ..gen.data import load_digits
+from ..gen.training_cycles import measure_activity, training_cycles
+from ..gen.verilog import to_verilog
+from ..golden.checks import TrisignError
+from ..golden.compiled import fast_trainer
+from ..golden.design import DesignConfig
+from ..golden.encoding import encode
+from .implement import implement
+from .targets import TARGETS
+
+EPOCHS = 25
+FLOAT_SCRIPT = Path(__file__).parent.parent / "tools" / "float_baseline.py"
+
+Report = Callable[[str], None]
+
+
+class FloatBaselineMissing(TrisignError):
+    """There is no environment with PyTorch, or it does not work."""
+
+
+@dataclass(frozen=True)
+class FloatRun:
+    """PyTorch, Adam, ReLU, one thread: median seconds of an epoch, accuracy after the last."""
+
+    batch: int
+    epochs: int
+    epoch_seconds: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class CoreRow:
+    """A configuration's trainer on a part.
+
+    Attributes
+    ----------
+    cycles_a_sample : float
+        Averaged over the epochs, from golden's activity on digits (``gen.training_cycles``).
+    fmax_mhz : float or None
+        Median over the seeds, placed and routed from register to register.
+    epoch_ms : float or None
+        Samples · cycles ÷ Fmax.
+    accuracy : float
+        Of golden, to which the RTL is equal, mean of the seeds 1 to 5 after the last epoch.
+    """
+
+    configuration: str
+    target: str
+    layers: tuple[int, ...]
+    lanes: int
+    luts: int
+    forward_cycles: int
+    cycles_a_sample: float
+    cycles_over_forward: float
+    fmax_mhz: float | None
+    epoch_ms: float | None
+    critical_path: str
+    accuracy: float
+    float_runs: tuple[FloatRun, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as plain values."""
+        return asdict(self)
+
+
+def float_runs(python: Path, layers: Sequence[int]) -> tuple[FloatRun, ...]:
+    """Train the float network of ``layers`` on the trits of digits with the given interpreter."""
+    digits = load_digits()
+    with tempfile.TemporaryDirectory(prefix="trisign-float-") as folder:
+        data = Path(folder) / "digits.npz"
+        np.savez(
+            data,
+            x=encode(digits.train_pixels),
+            y=digits.train_labels,
+            test_x=encode(digits.test_pixels),
+            test_y=digits.test_labels,
+        )
+        command = [str(python), str(FLOAT_SCRIPT), str(data), "--epochs", str(EPOCHS)]
+        command += ["--layers", *map(str, layers)]
+        try:
+            run = subprocess.run(command, capture_output=True, text=True, check=True)
+        except OSError as error:
+            raise FloatBaselineMissing(f"{python} cannot be run: {error.strerror}") from error
+        except subprocess.CalledProcessError as error:
+            last = (error.stderr.strip().splitlines() or ["no message"])[-1]
+            raise FloatBaselineMissing(f"{python}: {last}") from error
+    return tuple(FloatRun(**found) for found in json.loads(run.stdout)["runs"])
+
+
+def measure_core(
+    design: DesignConfig,
+    target: str,
+    *,
+    seeds: int,
+    python: Path | None,
+    report: Report = lambda line: None,
+) -> CoreRow:
+    """Place the trainer of ``design`` on ``target`` and relate it to the float network."""
+    network, digits = design.network, load_digits()
+    report(f"{design.name}: {EPOCHS} epochs in golden")
+    trits, test = encode(digits.train_pixels), encode(digits.test_pixels)
+    hits = []
+    for seed in range(1, 6):
+        trainer = fast_trainer(network, seed).fit(trits, digits.train_labels, EPOCHS)
+        hits.append(np.mean(trainer.predict(test) == digits.test_labels))
+    activity = measure_activity(
+        network, trits, digits.train_labels, lanes=design.hardware.lanes, epochs=EPOCHS
+    )
+    cycles = training_cycles(design, activity)
+    report(f"{design.name}: place and route on {target}")
+    verilog = to_verilog(blocks.find("trainer").create(design), "trainer")
+    placed = implement(verilog, "trainer", target, seeds=seeds)
+    fmax, critical = placed.fmax_mhz, placed.critical
+    floats: tuple[FloatRun, ...] = ()
+    if python is not None:
+        report(f"{design.name}: the float network")
+        floats = float_runs(python, network.layers)
+    return CoreRow(
+        configuration=design.name,
+        target=target,
+        layers=network.layers,
+        lanes=design.hardware.lanes,
+        luts=placed.luts,
+        forward_cycles=cycles.forward,
+        cycles_a_sample=round(cycles.a_sample, 1),
+        cycles_over_forward=round(cycles.a_sample / cycles.forward, 3),
+        fmax_mhz=fmax,
+        epoch_ms=None if fmax is None else round(len(trits) * cycles.a_sample / fmax / 1e3, 3),
+        critical_path=f"{critical.path_from} → {critical.path_to}" if critical else placed.note,
+        accuracy=round(float(np.mean(hits)), 4),
+        float_runs=floats,
+    )
+
+
+def table(rows: Sequence[CoreRow]) -> str:
+    """Rows for people."""
+    lines = []
+    for row in rows:
+        shape = "-".join(map(str, row.layers))
+        lines.append(
+            f"{row.configuration} ({shape}, {row.lanes} lanes) on {row.target}: "
+            f"{row.luts} {TARGETS[row.target].lut_name}, {row.cycles_a_sample:.1f} cycles a sample "
+            f"({row.cycles_over_forward:.2f} × forward)"
+        )
+        if row.fmax_mhz is None or row.epoch_ms is None:
+            lines.append(f"  not placed: {row.critical_path}")
+            continue
+        lines += [
+            f"  Fmax {row.fmax_mhz:.1f} MHz, slowest path {row.critical_path}",
+            f"  trisign            {row.epoch_ms:9.2f} ms an epoch, accuracy "
+            f"{100 * row.accuracy:.2f} %, {EPOCHS} epochs",
+        ]
+        for run in row.float_runs:
+            ms = 1e3 * run.epoch_seconds
+            lines.append(
+                f"  PyTorch, batch {run.batch:<3} {ms:9.2f} ms an epoch, accuracy "
+                f"{100 * run.accuracy:.2f} %, {ms / row.epoch_ms:.2f} × the time of trisign"
+            )
+    return "\n".join(lines)
