@@ -13,14 +13,29 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from . import __version__
-from .fpga import doctor, implement_command
+from .fpga import (
+    bench_command,
+    build_command,
+    doctor,
+    implement_command,
+    infer_command,
+    train_command,
+)
 from .gen import commands as gen_commands
 from .golden.checks import TrisignError
 from .sim import commands as sim_commands
-from .sim import train_command
 
 # Each module has add_commands(commands), and adds them in the order a user meets them.
-COMMAND_MODULES = (gen_commands, implement_command, sim_commands, train_command, doctor)
+COMMAND_MODULES = (
+    gen_commands,
+    implement_command,
+    build_command,
+    sim_commands,
+    train_command,
+    infer_command,
+    bench_command,
+    doctor,
+)
 
 EPILOG = """\
 first steps:

@@ -41,8 +41,9 @@ class BoardPins:
 
     Parameters
     ----------
-    serial : str
-        How the serial line reaches a computer.
+    serial, port : str
+        How the serial line reaches a computer, and what Linux calls it with nothing else plugged
+        in.
     running, trouble : Lamp
     running_note, trouble_note : str
         What a person sees.
@@ -72,6 +73,7 @@ class BoardPins:
     extra: tuple[Any, ...] = field(default=())
     reset: str = ""
     high: Lamp | None = None
+    port: str = "/dev/ttyUSB0"
     pll_pad: str = ""
     programming_note: str = ""
 
@@ -101,6 +103,7 @@ _LVCMOS33 = {"IO_TYPE": "LVCMOS33"}
 PINS = {
     "icebreaker": BoardPins(
         serial="on the board: USB connector (FT2232H, second channel)",
+        port="/dev/ttyUSB1",
         running=Lamp("led_g"),
         trouble=Lamp("led_r"),
         running_note="green LED",
@@ -113,6 +116,7 @@ PINS = {
     ),
     "ice40_hx8k_b_evn": BoardPins(
         serial="on the board: USB connector (FT2232H, second channel)",
+        port="/dev/ttyUSB1",
         running=Lamp("led", 0),
         trouble=Lamp("led", 1),
         running_note="LED D2",
@@ -158,8 +162,8 @@ PINS = {
         ),
         running=Lamp("lamp", 0),
         trouble=Lamp("lamp", 1),
-        running_note="LED with resistor from 5 V to J1 pin 1",
-        trouble_note="LED with resistor from 5 V to J1 pin 2",
+        running_note="an LED with resistor from 5 V to J1 pin 1",
+        trouble_note="an LED with resistor from 5 V to J1 pin 2",
         programmers=(
             Programmer(
                 "openFPGALoader",
@@ -172,7 +176,8 @@ PINS = {
         "to its JTAG holes.\n\n",
     ),
     "arty_a7": BoardPins(
-        serial="on the board: USB connector J10",
+        serial="on the board: USB connector J10 (FT2232H, second channel)",
+        port="/dev/ttyUSB1",
         running=Lamp("led", 0),
         trouble=Lamp("led", 1),
         running_note="LED LD4",

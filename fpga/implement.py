@@ -11,35 +11,32 @@ nothing half done behind.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..gen.verilog import to_verilog
 from ..golden.checks import choice, integer
 from ..rtl.dot_cells import PREFIX
-from ..sim.runner import build_root
+from ..sim.runner import build_root, locked
 from . import tools
 from .harness import HARNESS_NAME, INSTANCE_NAME, Harness, Port, module_ports, register_count
 from .harness import __file__ as harness_file
 from .netlist import read_area
+from .place import __file__ as place_file
+from .place import misfit, read_report, read_timing, read_used
 from .report import Implementation, Timing
+from .steps import Steps
 from .targets import TARGETS, Target
 
 SEEDS_MAX = 99
-_USED = re.compile(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
-_PINS = ("SB_IO", "TRELLIS_IO")
-_CELL_SUFFIX = re.compile(r"_(?:SB_|TRELLIS_|LUT4_|CCU2C_|DP16KD_|PDPW16KD_)")
 # Amaranth elaborates one design at a time; blocks may be implemented in several threads.
 _elaboration = threading.Lock()
 
@@ -56,8 +53,8 @@ def implement(
     target : str
         A name in ``fpga.targets.TARGETS``, e.g. ``up5k``.
     seeds : int
-        0 … 99 place-and-route runs, seeds 1 … ``seeds``; 0 measures the area alone. Unused where the
-        target is not placed.
+        0 … 99 place-and-route runs, seeds 1 … ``seeds``; 0 measures the area alone. Unused where
+        the target is not placed.
     fresh : bool
         Discard kept results first.
 
@@ -74,11 +71,11 @@ def implement(
     integer("seeds", seeds, 0, SEEDS_MAX)
     ports = module_ports(verilog, name)
     folder = build_root() / "implement" / f"{name}-{target}-{_key(part, verilog)}"
-    with _locked(folder):
+    with locked(folder.with_suffix(".lock")):
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        steps = _Steps(folder)
+        steps = Steps(folder)
         steps.once("synthesis", lambda: _synthesise(part, folder, verilog, ports, name))
         area = read_area(folder / "block.json", name, part)
         used, note, timings = {}, "", []
@@ -87,7 +84,7 @@ def implement(
             note = _misfit(part, used, register_count(ports))
         if part.place and not note:
             for seed in range(1, seeds + 1):
-                found = steps.once(f"seed-{seed}", lambda seed=seed: _place(part, folder, seed))
+                found = steps.once(f"seed-{seed}", partial(_place, part, folder, seed))
                 timings.append(Timing(**found))
     cells, available = used.get(part.cell, (None, None))
     return Implementation(
@@ -107,46 +104,17 @@ def implement(
 def _key(target: Target, verilog: str) -> str:
     """Hash of all that determines a result: Verilog, target, tool versions, and how it is made."""
     programs = [tools.YOSYS, *target.place[:1]]
-    recipe = [Path(file).read_text() for file in (__file__, harness_file)]
+    recipe = [Path(file).read_text() for file in (__file__, harness_file, place_file)]
     text = json.dumps([verilog, repr(target), [tools.version(p) for p in programs], recipe])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-class _Steps:
-    """Steps whose results are kept: each runs once, its result and its time in STEP.done.json."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.seconds = 0.0
-        self.all_kept = True
-
-    def once(self, step: str, run: Any) -> Any:
-        path = self.folder / f"{step}.done.json"
-        if not path.is_file():
-            self.all_kept = False
-            started = time.monotonic()
-            result = run()
-            record = {"seconds": time.monotonic() - started, "result": result}
-            aside = path.with_suffix(".part")
-            aside.write_text(json.dumps(record))
-            os.replace(aside, path)
-        record = json.loads(path.read_text())
-        self.seconds += record["seconds"]
-        return record["result"]
 
 
 def _synthesise(
     target: Target, folder: Path, verilog: str, ports: Sequence[Port], name: str
 ) -> None:
     script = ["read_verilog block.v"]
+    if not target.single_port:
+        script.append("setattr -unset ram_style a:ram_style=huge")
     if not target.place:
         (folder / "block.v").write_text(verilog)
         script.append(f"{target.synthesis} -top {name}")
@@ -182,19 +150,16 @@ def _pack(target: Target, folder: Path) -> dict[str, tuple[int, int]]:
     """Resources of the part that the block alone fills: name → (used, available)."""
     program, *options = target.place
     tools.run(program, [*options, "--json", "block.json", "--pack-only"], folder, "packing.log")
-    text = (folder / "packing.log").read_text(errors="replace")
-    return {kind: (int(used), int(available)) for kind, used, available in _USED.findall(text)}
+    return read_used(folder / "packing.log")
 
 
 def _misfit(target: Target, used: Mapping[str, tuple[int, int]], registers: int) -> str:
     """Why the block cannot be placed, empty where it can."""
-    for kind, (count, available) in used.items():
-        if count > available and kind not in _PINS:
-            return f"does not fit: {count} of {available} {kind}"
+    note = misfit(used)
     count, available = used.get(target.cell, (0, 0))
-    if count + registers > available:
+    if not note and count + registers > available:
         return f"fits, but not together with {registers} registers at its ports"
-    return ""
+    return note
 
 
 def _place(target: Target, folder: Path, seed: int) -> dict[str, Any]:
@@ -204,26 +169,4 @@ def _place(target: Target, folder: Path, seed: int) -> dict[str, Any]:
     # Placement aims at the highest clock whatever the goal; missing the goal is no failure.
     options += ["--timing-allow-fail"]
     tools.run(program, options, folder, f"seed-{seed}.log")
-    data = json.loads((folder / report).read_text())
-    path = next(
-        entry["path"]
-        for entry in data["critical_paths"]
-        if entry["from"].startswith("posedge") and entry["to"].startswith("posedge")
-    )
-    return asdict(
-        Timing(
-            seed=seed,
-            fmax_mhz=round(min(clock["achieved"] for clock in data["fmax"].values()), 2),
-            path_from=_endpoint(path[0]["from"]),
-            path_to=_endpoint(path[-1]["to"]),
-        )
-    )
-
-
-def _endpoint(end: Mapping[str, str]) -> str:
-    """Signal at a path's end, named as inside the block; harness registers are in_PORT, out_PORT.
-
-    Tools name a cell after the net it drives and append what it is: ``sum_SB_LUT4_O_3_LC``.
-    """
-    cell = end["cell"].removeprefix(f"{INSTANCE_NAME}.").replace("\\", "")
-    return _CELL_SUFFIX.split(cell)[0] or cell
+    return asdict(read_timing(read_report(folder / report), seed, INSTANCE_NAME))

@@ -14,20 +14,10 @@ from ..gen.commands import CONFIG_HELP, add_command, add_json, print_json, progr
 from ..golden.checks import ParameterError, choice, integer
 from ..golden.design import DesignConfig
 from .report import Implementation, table
-from .targets import TARGETS
+from .targets import BOARD_TARGETS, TARGETS
 from .tools import ToolFailure
 
 ALL = "all"
-# Board → its part.
-BOARD_TARGETS = {
-    "icebreaker": "up5k",
-    "ice40_hx8k_b_evn": "hx8k",
-    "ulx3s_25f": "ecp5-25f",
-    "ulx3s_85f": "ecp5-85f",
-    "orangecrab": "ecp5-25f",
-    "colorlight_5a_75b": "ecp5-25f",
-    "arty_a7": "xc7",
-}
 
 
 def add_commands(commands: Any) -> None:
@@ -68,7 +58,7 @@ def run_implement(options: argparse.Namespace) -> int:
     from ..gen.blocks import PARTS, find
     from .implement import SEEDS_MAX
 
-    design = config.load(options.config)
+    design = config.load_hardware(options.config)
     targets = chosen_targets(design, options.target)
     integer("seeds", options.seeds, 1, SEEDS_MAX)
     names = [find(name).name for name in options.block or PARTS]

@@ -81,7 +81,8 @@ def test_clock_and_cells_are_those_of_place_and_route(block, target: str) -> Non
     folder = Path(result.folder)
     report = json.loads((folder / "seed-1.report.json").read_text())
     (clock,) = report["fmax"].values()
-    assert result.fmax_mhz == round(clock["achieved"], 2)
+    assert result.fmax_mhz is not None
+    assert 0 <= clock["achieved"] - result.fmax_mhz < 0.01
     assert f"{TARGETS[target].cell}:" in (folder / "packing.log").read_text()
     assert result.cells is not None
     assert result.cells >= result.luts
