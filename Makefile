@@ -7,18 +7,23 @@ BIN     := .venv/bin
 TRISIGN := $(BIN)/trisign
 REPORTS := build/reports
 DEMO    := build/demo
+FLOAT   := build/float
 
-# Blocks that `make demo` compares with golden, and parts it implements them on.
+# What `make demo` compares with golden block by block, and for how long it trains in simulated RTL.
 COMPARED := ternary_dot processing_element update_engine precision_controller
-TARGETS  := up5k ecp5-25f xc7
+EPOCHS   ?= 3
 
 export PYTHON
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test regress prove mutate bench lint clean
 
 help:
-	@echo "make demo    set up; generate a shipped configuration, compare it with golden, place and route it"
+	@echo "make demo    set up; generate $(CONFIG), train digits in its RTL against golden, build its bitstream"
 	@echo "make test    set up; lint, then the whole test suite (report: $(REPORTS)/junit.xml)"
+	@echo "make prove   set up; the proofs alone (2 minutes)"
+	@echo "make regress set up; the long runs that make test leaves out (40 minutes)"
+	@echo "make mutate  set up; 1,000 mutants a block against its bench (2 hours; goes on where it stopped)"
+	@echo "make bench   set up, PyTorch too; area, clock and time of an epoch beside baselines (30 minutes)"
 	@echo "make setup   only what the others need: Debian packages, .venv, tool caches"
 	@echo "make lint    ruff and mypy"
 	@echo "make clean   remove build results; .venv and tool caches stay"
@@ -29,11 +34,36 @@ setup:
 demo: setup
 	$(TRISIGN) generate $(CONFIG) --out $(DEMO)/$(CONFIG)
 	@for block in $(COMPARED); do $(TRISIGN) compare $$block --config $(CONFIG) || exit; done
-	$(TRISIGN) implement $(CONFIG) --target $(TARGETS)
+	$(TRISIGN) train $(CONFIG) --engine rtl --epochs $(EPOCHS) --out $(DEMO)/training
+	@echo "learning curve: $(DEMO)/training/learning_curve.png"
+	$(TRISIGN) build $(CONFIG) --seeds 1 --out $(DEMO)/bitstream
 
 test: lint
 	@mkdir -p $(REPORTS)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=15 --junitxml=$(REPORTS)/junit.xml
+	$(BIN)/python tests/test_testplan.py $(REPORTS)/junit.xml
+
+regress: setup
+	@echo "long runs: 25 epochs in RTL, 512 units with shifts, 100,000 frames, convolutions (about 40 min)"
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m long --durations=0 -v
+
+prove: setup
+	@echo "stream rules of every block, dot products and cells for all inputs (about 2 min)"
+	$(BIN)/pytest -n $(WORKERS) -v tests/test_stream_rules.py tests/test_ternary_dot.py \
+		-k "stream_rules or all_inputs or proved or disproved"
+
+mutate: setup
+	$(BIN)/python tests/mutation/run.py --workers $(WORKERS)
+
+# PyTorch is what training is measured against and nothing else needs it: it has an environment of
+# its own.
+bench: setup $(FLOAT)/.ready
+	$(TRISIGN) bench --float $(FLOAT)/bin/python --seeds 3
+
+$(FLOAT)/.ready:
+	$(or $(PYTHON),python3) -m venv --clear $(FLOAT)
+	$(FLOAT)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 numpy
+	@touch $@
 
 # mypy reads the packages under the name they are installed by, whatever this folder is called.
 lint: setup

@@ -17,7 +17,7 @@ from .training_set import TrainingSet
 # What happens once around the passes, in cycles.
 LOSS_CYCLES = 3
 LOAD_CYCLES = 6
-UPDATE_CYCLES = 3
+UPDATE_CYCLES = 4
 QUANTISE_CYCLES = 6
 
 
@@ -75,16 +75,19 @@ def measure_activity(
 def _rows(
     network: TrainerConfig, active: int, groups_drawn: int, words: list[int]
 ) -> tuple[float, ...]:
-    """Rows with an error a layer: those of the last are known, the others draw the other groups."""
+    """Rows with an error a layer: from the groups drawn, shared out in proportion to the words.
+
+    The Crammer–Singer hinge has two in the last layer, so that with one hidden layer nothing is
+    left to share.
+    """
     groups = [ceil_div(inputs, network.rng_group) for _, inputs in network.shapes]
-    last = 2.0 * active
-    if network.layer_count == 1:
-        return (last,)
-    left = groups_drawn - last * groups[-1]
-    # A layer's drawn groups are taken to be in proportion to its written words.
-    written = [float(count) for count in words[:-1]]
-    total = sum(written) or 1.0
-    return (*(left * w / total / g for w, g in zip(written, groups[:-1], strict=True)), last)
+    known: list[float] = []
+    if network.loss == "crammer_singer":
+        known = [2.0 * active]
+    shared = network.layer_count - len(known)
+    left = groups_drawn - sum(known) * groups[-1]
+    total = sum(words[:shared]) or 1
+    return (*(left * words[l] / total / groups[l] for l in range(shared)), *known)
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ def training_cycles(design: DesignConfig, activity: Activity) -> TrainingCycles:
             if l:
                 active += _error_below(plan, l, rows[l])
         if plan.quantises:
-            active += plan.layers[-1].units + QUANTISE_CYCLES
+            active += 2 * plan.layers[-1].units + QUANTISE_CYCLES
     share = activity.active / activity.samples
     prediction = max(working, loading)
     return TrainingCycles(
@@ -161,7 +164,7 @@ def _scan(plan: TrainerPlan, layer: int) -> float:
     """Cycles to find the rows of a layer that have an error."""
     units, lanes = plan.layers[layer].units, plan.hardware.lanes
     if plan.quantises:
-        return units
+        return 2 * units  # one by one, and not ahead of the work on them
     if layer == len(plan.layers) - 1:
         return 2
     block = next(n for n in (4, 2, 1) if lanes % n == 0)
@@ -193,6 +196,8 @@ def _update(plan: TrainerPlan, layer: int, rows: float, written: float) -> float
     if written:
         share = min(1.0, written / turns)
         work = written * (busy + (1 - share) ** busy / share)
+    if plan.quantises:
+        work += _scan(plan, layer) - rows
     return max(work, _scan(plan, layer)) + plan.read_latency + UPDATE_CYCLES
 
 

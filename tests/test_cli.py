@@ -85,10 +85,10 @@ def test_boards_clocks_are_known() -> None:
 def test_estimate(run: Run) -> None:
     code, out, err = run("estimate", "digits-icebreaker")
     assert (code, err) == (0, "")
-    assert "forward pass: 202 cycles" in out
+    assert "forward pass: 404 cycles" in out
     code, out, _ = run("estimate", "digits-icebreaker", "--json")
     assert code == 0
-    assert json.loads(out)["forward_cycles"] == 202
+    assert json.loads(out)["forward_cycles"] == 404
 
 
 def test_generate(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,12 +273,12 @@ def npz(**arrays: Any) -> Callable[[Path], None]:
         (npz(x=PIXELS, y=LABELS + 1), "y\\[2\\] must be from 0 to 9, not 10"),
         (npz(x=PIXELS, y=LABELS - 1), "y\\[0\\] must be from 0 to 9, not -1"),
         (npz(x=PIXELS, y=np.array(["a", "b", "c"])), "y must be an integer array, not <U1"),
-        (npz(a=np.ones((2, 64), int)), "w must be one of the arrays, not missing from "),
+        (npz(a=np.ones((2, 32), int)), "w must be one of the arrays, not missing from "),
         (
-            npz(a=np.ones((2, 64), int), w=np.full((2, 64), 2)),
+            npz(a=np.ones((2, 32), int), w=np.full((2, 32), 2)),
             "w\\[0\\]\\[0\\] must be from -1 to 1",
         ),
-        (npz(a=np.ones((2, 63), int), w=np.ones((2, 63), int)), "a must have shape \\(any, 64\\)"),
+        (npz(a=np.ones((2, 31), int), w=np.ones((2, 31), int)), "a must have shape \\(any, 32\\)"),
     ],
 )
 def test_bad_data(run: Run, tmp_path: Path, write: Callable[[Path], None], message: str) -> None:
