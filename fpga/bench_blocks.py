@@ -145,6 +145,7 @@ def measure(
     for entry, target in jobs:
         tech = TARGETS[target].tech
         if (entry.name, tech) not in texts:
+            report(f"{entry.name}: Verilog for {tech}")
             texts[entry.name, tech] = to_verilog(entry.create(tech), entry.block)
     results: dict[tuple[str, str], Implementation] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -43,6 +43,14 @@ def add_commands(commands: Any) -> None:
         "--seeds", type=int, default=1, metavar="N", help="place-and-route runs, default 1"
     )
     parser.add_argument("--only", choices=("blocks", "core"), help="one half of it")
+    parser.add_argument(
+        "--core",
+        nargs="+",
+        choices=CORES,
+        metavar="CONFIG",
+        default=list(CORES),
+        help=f"some of the cores: {', '.join(CORES)}",
+    )
     add_json(parser)
 
 
@@ -64,12 +72,17 @@ def run_bench(options: argparse.Namespace) -> int:
             found["blocks"] = [row.as_json() for row in rows]
             texts.append(bench_blocks.table(rows))
         if options.only != "blocks":
-            cores = [
-                bench_training.measure_core(
-                    config.load(name), target, seeds=options.seeds, python=python, report=progress
+            cores = []
+            for name in options.core:
+                core = bench_training.measure_core(
+                    config.load(name),
+                    CORES[name],
+                    seeds=options.seeds,
+                    python=python,
+                    report=progress,
                 )
-                for name, target in CORES.items()
-            ]
+                progress(f"{name}: {core.luts} LUTs, {core.fmax_mhz or 0:.1f} MHz")
+                cores.append(core)
             found["core"] = [core.as_json() for core in cores]
             texts.append(bench_training.table(cores))
     except ToolFailure as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,13 +22,17 @@ from ..golden.checks import TrisignError
 from ..golden.compiled import fast_trainer
 from ..golden.design import DesignConfig
 from ..golden.encoding import encode
+from ..golden.layers import Conv
+from ..golden.trainer_config import TrainerConfig
 from .implement import implement
 from .targets import TARGETS
 
 EPOCHS = 25
+TELL_SECONDS = 30
 FLOAT_SCRIPT = Path(__file__).parent.parent / "tools" / "float_baseline.py"
 
 Report = Callable[[str], None]
+T = TypeVar("T")
 
 
 class FloatBaselineMissing(TrisignError):
@@ -61,7 +67,8 @@ class CoreRow:
 
     configuration: str
     target: str
-    layers: tuple[int, ...]
+    inputs: int
+    layers: tuple[str, ...]
     lanes: int
     luts: int
     forward_cycles: int
@@ -78,20 +85,33 @@ class CoreRow:
         return asdict(self)
 
 
-def float_runs(python: Path, layers: Sequence[int]) -> tuple[FloatRun, ...]:
-    """Train the float network of ``layers`` on the trits of digits with the given interpreter."""
+def layer_names(network: TrainerConfig) -> tuple[str, ...]:
+    """The layers above the input: units, or for a convolution e.g. 64C3P2 (its pool is 2)."""
+    if network.input_shape is None:
+        return tuple(map(str, network.layers[1:]))
+    return tuple(
+        f"{layer.channels}C{layer.kernel}" + (f"P{layer.pool}" if layer.pool > 1 else "")
+        if isinstance(layer, Conv)
+        else str(layer.units)
+        for layer in network.layers
+    )
+
+
+def float_runs(python: Path, network: TrainerConfig) -> tuple[FloatRun, ...]:
+    """Train a float network of the same layers on the trits of digits."""
     digits = load_digits()
+    shape = network.input_shape or (network.layer_shapes[0].input_size,)
     with tempfile.TemporaryDirectory(prefix="trisign-float-") as folder:
         data = Path(folder) / "digits.npz"
         np.savez(
             data,
-            x=encode(digits.train_pixels),
+            x=encode(digits.train_pixels, channel_last=network.convolves),
             y=digits.train_labels,
-            test_x=encode(digits.test_pixels),
+            test_x=encode(digits.test_pixels, channel_last=network.convolves),
             test_y=digits.test_labels,
         )
         command = [str(python), str(FLOAT_SCRIPT), str(data), "--epochs", str(EPOCHS)]
-        command += ["--layers", *map(str, layers)]
+        command += ["--input", *map(str, shape), "--layers", *layer_names(network)]
         try:
             run = subprocess.run(command, capture_output=True, text=True, check=True)
         except OSError as error:
@@ -100,6 +120,17 @@ def float_runs(python: Path, layers: Sequence[int]) -> tuple[FloatRun, ...]:
             last = (error.stderr.strip().splitlines() or ["no message"])[-1]
             raise FloatBaselineMissing(f"{python}: {last}") from error
     return tuple(FloatRun(**found) for found in json.loads(run.stdout)["runs"])
+
+
+def _patiently(what: str, run: Callable[[], T], report: Report) -> T:
+    """``run()``, told when it begins and every half minute."""
+    started = time.monotonic()
+    report(what)
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(run)
+        while wait([job], TELL_SECONDS).not_done:
+            report(f"{what}: {time.monotonic() - started:.0f} s")
+        return job.result()
 
 
 def measure_core(
@@ -113,7 +144,10 @@ def measure_core(
     """Place the trainer of ``design`` on ``target`` and relate it to the float network."""
     network, digits = design.network, load_digits()
     report(f"{design.name}: {EPOCHS} epochs in golden")
-    trits, test = encode(digits.train_pixels), encode(digits.test_pixels)
+    trits, test = (
+        encode(pixels, channel_last=network.convolves)
+        for pixels in (digits.train_pixels, digits.test_pixels)
+    )
     hits = []
     for seed in range(1, 6):
         trainer = fast_trainer(network, seed).fit(trits, digits.train_labels, EPOCHS)
@@ -122,18 +156,26 @@ def measure_core(
         network, trits, digits.train_labels, lanes=design.hardware.lanes, epochs=EPOCHS
     )
     cycles = training_cycles(design, activity)
-    report(f"{design.name}: place and route on {target}")
     verilog = to_verilog(blocks.find("trainer").create(design), "trainer")
-    placed = implement(verilog, "trainer", target, seeds=seeds)
+    placed = _patiently(
+        f"{design.name}: synthesis, place and route on {target}",
+        lambda: implement(verilog, "trainer", target, seeds=seeds),
+        report,
+    )
     fmax, critical = placed.fmax_mhz, placed.critical
     floats: tuple[FloatRun, ...] = ()
     if python is not None:
-        report(f"{design.name}: the float network")
-        floats = float_runs(python, network.layers)
+        interpreter = python
+        floats = _patiently(
+            f"{design.name}: {EPOCHS} epochs of the float network",
+            lambda: float_runs(interpreter, network),
+            report,
+        )
     return CoreRow(
         configuration=design.name,
         target=target,
-        layers=network.layers,
+        inputs=network.layer_shapes[0].input_size,
+        layers=layer_names(network),
         lanes=design.hardware.lanes,
         luts=placed.luts,
         forward_cycles=cycles.forward,
@@ -151,7 +193,7 @@ def table(rows: Sequence[CoreRow]) -> str:
     """Rows for people."""
     lines = []
     for row in rows:
-        shape = "-".join(map(str, row.layers))
+        shape = "-".join([str(row.inputs), *row.layers])
         lines.append(
             f"{row.configuration} ({shape}, {row.lanes} lanes) on {row.target}: "
             f"{row.luts} {TARGETS[row.target].lut_name}, {row.cycles_a_sample:.1f} cycles a sample "

@@ -5,8 +5,9 @@ Run by ``trisign bench`` in an environment that has torch; it needs nothing of t
 """
 
 import argparse
-import itertools
 import json
+import math
+import re
 import statistics
 import time
 
@@ -16,13 +17,44 @@ import torch
 LEARNING_RATES = {1: 3e-4, 32: 3e-3}
 
 
-def train(arrays: dict[str, torch.Tensor], layers: list[int], batch: int, epochs: int) -> dict:
-    """Adam on the cross-entropy, ReLU between the layers."""
-    torch.manual_seed(1)
+CONVOLUTION = re.compile(r"(\d+)C(\d+)(?:P(\d+))?")
+
+
+def network(shape: list[int], layers: list[str]) -> torch.nn.Module:
+    """``layers`` on an input of ``shape``, channel last: units, or e.g. 64C3P2 for a convolution
+    of 64 channels and 3 x 3, then max-pooling 2 x 2. ReLU between the layers."""
     modules: list[torch.nn.Module] = []
-    for inputs, units in itertools.pairwise(layers):
-        modules += [torch.nn.Linear(inputs, units), torch.nn.ReLU()]
-    model = torch.nn.Sequential(*modules[:-1])
+    size = math.prod(shape)
+    if len(shape) == 3:
+        height, width, channels = shape
+        modules += [torch.nn.Unflatten(1, (height, width, channels)), ChannelFirst()]
+    for layer in layers:
+        if (found := CONVOLUTION.fullmatch(layer)) is not None:
+            units, kernel, pool = int(found[1]), int(found[2]), int(found[3] or 1)
+            modules.append(torch.nn.Conv2d(channels, units, kernel, padding="same"))
+            modules += [torch.nn.MaxPool2d(pool)] if pool > 1 else []
+            channels, height, width = units, height // pool, width // pool
+            size = channels * height * width
+        else:
+            modules += [torch.nn.Flatten(), torch.nn.Linear(size, int(layer))]
+            size = int(layer)
+        modules.append(torch.nn.ReLU())
+    return torch.nn.Sequential(*modules[:-1])
+
+
+class ChannelFirst(torch.nn.Module):
+    """Images [n, height, width, channels] as PyTorch's convolutions take them."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.permute(0, 3, 1, 2)
+
+
+def train(
+    arrays: dict[str, torch.Tensor], shape: list[int], layers: list[str], batch: int, epochs: int
+) -> dict:
+    """Adam on the cross-entropy."""
+    torch.manual_seed(1)
+    model = network(shape, layers)
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATES[batch])
     loss_function = torch.nn.CrossEntropyLoss()
     x, y = arrays["x"], arrays["y"]
@@ -49,7 +81,15 @@ def train(arrays: dict[str, torch.Tensor], layers: list[int], batch: int, epochs
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", help=".npz file with x, y, test_x, test_y")
-    parser.add_argument("--layers", type=int, nargs="+", required=True)
+    parser.add_argument(
+        "--input",
+        type=int,
+        nargs="+",
+        required=True,
+        metavar="N",
+        help="inputs; or height, width and channels",
+    )
+    parser.add_argument("--layers", nargs="+", required=True, help="e.g. 64 10; or 32C3 64C3P2 10")
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 32])
     parser.add_argument("--epochs", type=int, default=25)
     options = parser.parse_args()
@@ -59,7 +99,10 @@ def main() -> None:
             name: torch.tensor(file[name], dtype=torch.int64 if "y" in name else torch.float32)
             for name in file.files
         }
-    runs = [train(arrays, options.layers, batch, options.epochs) for batch in options.batch]
+    runs = [
+        train(arrays, options.input, options.layers, batch, options.epochs)
+        for batch in options.batch
+    ]
     print(json.dumps({"torch": torch.__version__, "threads": 1, "runs": runs}))
 
 
