@@ -154,8 +154,9 @@ PINS = {
         ),
     ),
     "colorlight_5a_75b": BoardPins(
-        serial="a 3.3 V USB serial adapter on J19 pins 2 (its TX) and 5 (its RX), and GND; "
-        "the LED on the board is on the same line as pin 5 and flickers with it",
+        serial="a 3.3 V USB serial adapter on connector J19: KEY+ (its TX), DATA_LED- (its RX), "
+        "and GND; the LED on the board is on the same line and flickers with it; board revision "
+        "7.0 alone, others have other pins",
         extra=(
             Resource("lamp", 0, PinsN("1", dir="o", conn=("j", 1)), Attrs(**_LVCMOS33)),
             Resource("lamp", 1, PinsN("2", dir="o", conn=("j", 1)), Attrs(**_LVCMOS33)),
@@ -173,7 +174,7 @@ PINS = {
             ),
         ),
         programming_note="The board has no programmer of its own: an FT232H adapter must be wired "
-        "to its JTAG holes.\n\n",
+        "to its JTAG holes, J27 (TCK), J31 (TMS), J32 (TDI), J30 (TDO) and J34 (GND).\n\n",
     ),
     "arty_a7": BoardPins(
         serial="on the board: USB connector J10 (FT2232H, second channel)",

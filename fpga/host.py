@@ -17,9 +17,9 @@ from ..golden.design import DesignConfig
 from ..golden.precision_controller import PrecisionState
 from ..golden.trainer import Trainer
 from ..golden.trainer_state import GENERATORS
+from ..rtl.convolution_plan import plan_of
 from ..rtl.register_map import COUNTERS as COUNTS
 from ..rtl.register_map import IDENTITY, Command, Region, address, register_addresses, registers
-from ..rtl.trainer_plan import TrainerPlan
 from .link_client import LinkClient, runs
 from .link_errors import LinkError, WrongConfiguration
 from .transport import SerialTransport, Transport
@@ -80,7 +80,7 @@ class Board:
 
     def __init__(self, design: DesignConfig, transport: Transport, **client: float) -> None:
         self.design = design
-        self.plan = TrainerPlan(design.network, design.hardware)
+        self.plan = plan_of(design.network, design.hardware)
         self.image = MemoryImage(self.plan)
         self.link = LinkClient(transport, baud=design.hardware.baud, **client)  # type: ignore[arg-type]
         self._registers = registers(design.network)
@@ -366,7 +366,7 @@ class Board:
         return np.concatenate(found) if found else np.zeros(0, np.int64)
 
     def _check_shift(self, shift: bool) -> None:
-        if shift and self.design.hardware.image is None:
+        if shift and self.design.image is None:
             raise ParameterError("hardware.image must be a pair (height, width) to shift, not None")
 
     def _settings(self, epoch: int) -> None:

@@ -36,12 +36,15 @@ class Block:
     whole : bool
         True for the design as a whole: ``train`` holds it against golden and ``build`` implements
         it, so ``compare`` and ``implement`` leave it out.
+    dense : bool
+        True where a design with convolutions has no such block.
     """
 
     name: str
     create: Callable[[DesignConfig], wiring.Component]
     golden: str
     whole: bool = False
+    dense: bool = False
 
 
 def dot_parameters(design: DesignConfig) -> DotParameters:
@@ -122,9 +125,9 @@ def _xorshift(design: DesignConfig) -> wiring.Component:
 
 
 def _trainer(design: DesignConfig) -> wiring.Component:
-    from ..rtl.trainer import Trainer
+    from ..rtl.convolution_trainer import trainer_of
 
-    return Trainer(design.network, design.hardware, config_hash=int(short_hash(design), 16))
+    return trainer_of(design.network, design.hardware, config_hash=int(short_hash(design), 16))
 
 
 def _core(design: DesignConfig) -> wiring.Component:
@@ -144,6 +147,7 @@ BLOCKS = {
             "precision_controller",
             _precision_controller,
             "precision_controller.PrecisionController",
+            dense=True,
         ),
         Block("lfsr", _lfsr, "lfsr.Lfsr16"),
         Block("xorshift", _xorshift, "xorshift.Xorshift32"),
@@ -153,6 +157,11 @@ BLOCKS = {
 }
 
 PARTS = {name: block for name, block in BLOCKS.items() if not block.whole}
+
+
+def of_design(design: DesignConfig) -> list[Block]:
+    """The blocks that ``design`` can have."""
+    return [block for block in BLOCKS.values() if not (block.dense and design.network.convolves)]
 
 
 def find(name: object) -> Block:

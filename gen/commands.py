@@ -152,16 +152,15 @@ def run_estimate(options: argparse.Namespace) -> int:
     from .training_cycles import training_estimate
     from .training_set import training_set
 
-    design = config.load(options.config)
+    design = config.load_hardware(options.config)
     integer("epochs", options.epochs, 1, 65535)
     result = estimate(design)
     samples = None
-    if not design.network.convolves:
-        try:
-            samples = training_set(design, options.data or DIGITS)
-        except DataError:
-            if options.data is not None:
-                raise
+    try:
+        samples = training_set(design, options.data or DIGITS)
+    except DataError:
+        if options.data is not None:
+            raise
     if samples is not None:
         training = training_estimate(
             design, samples, epochs=options.epochs, clock_mhz=result.clock_mhz

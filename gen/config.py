@@ -17,7 +17,7 @@ from ..golden.checks import ParameterError, TrisignError
 from ..golden.design import DesignConfig, HardwareConfig, check_fit, missing_in_hardware
 from ..golden.layers import Conv, Dense
 from ..golden.trainer_config import TrainerConfig
-from ..rtl.trainer_plan import TrainerPlan
+from ..rtl.convolution_plan import plan_of
 from . import boards
 
 T = TypeVar("T")
@@ -65,11 +65,15 @@ def load(source: str | Path) -> DesignConfig:
 
 
 def load_hardware(source: str | Path) -> DesignConfig:
-    """As ``load``, for what needs hardware: raises ConfigError where the network has none yet."""
+    """As ``load``, for what needs hardware: raises ConfigError where none can train the network."""
     design = load(source)
     missing = missing_in_hardware(design.network)
     if missing is not None:
         raise ConfigError(f"{find(source)}: {missing}")
+    try:
+        check_plan(design.network, design.hardware)
+    except ConfigError as error:
+        raise ConfigError(f"{find(source)}: {error}") from error
     return design
 
 
@@ -101,18 +105,13 @@ def parse(text: str, *, default_name: str = "unnamed") -> DesignConfig:
     hardware_table = table(tables, "hardware", hardware_keys)
     with prefixed("design."):
         board = boards.find(design.get("board"))
-    if isinstance(network_table.get("layers"), list):
-        network_table["layers"] = [
-            describe(layer, f"network.layers[{i}]")
-            for i, layer in enumerate(network_table["layers"])
-        ]
-    network = build(TrainerConfig, network_table, "network.")
+    network = build_network(network_table)
     hardware_defaults = {"lanes": board.lanes, "tech": board.family.tech}
     hardware = build(HardwareConfig, hardware_defaults | hardware_table, "hardware.")
     with prefixed(""):
         check_fit(network, hardware)
-    # What cannot become hardware still trains in the golden engine; what needs a plan says so.
-    if missing_in_hardware(network) is None:
+    # What cannot become hardware still trains in the golden engine; so do all convolutions.
+    if missing_in_hardware(network) is None and not network.convolves:
         check_plan(network, hardware)
     if hardware.single_port and board.single_port is None:
         raise ConfigError(
@@ -126,11 +125,32 @@ def parse(text: str, *, default_name: str = "unnamed") -> DesignConfig:
 def check_plan(network: TrainerConfig, hardware: HardwareConfig) -> None:
     """Raise ConfigError unless the trainer can be laid out; the field is of either table."""
     try:
-        TrainerPlan(network, hardware)
+        plan_of(network, hardware)
     except TrisignError as error:
         field = str(error).split()[0]
         place = "network" if field in fields(TrainerConfig) else "hardware"
         raise ConfigError(f"{place}.{error}") from error
+
+
+def build_network(values: Mapping[str, Any]) -> TrainerConfig:
+    """The network that the table ``[network]`` describes; raises ConfigError."""
+    if isinstance(values.get("layers"), list):
+        layers = [describe(item, f"network.layers[{i}]") for i, item in enumerate(values["layers"])]
+        values = {**values, "layers": layers}
+    return build(TrainerConfig, values, "network.")
+
+
+def plain_network(network: TrainerConfig) -> dict[str, Any]:
+    """The fields of ``network`` as JSON carries them; ``build_network`` takes them back."""
+    first = {Conv: ("conv", "channels"), Dense: ("dense", "units")}
+    layers = []
+    for layer in network.layers:
+        if type(layer) in first:
+            options = dataclasses.asdict(layer)
+            key, name = first[type(layer)]
+            layer = {key: options.pop(name), **options}
+        layers.append(layer)
+    return dataclasses.asdict(network) | {"layers": layers}
 
 
 def describe(layer: Any, place: str) -> Any:

@@ -1,4 +1,4 @@
-"""What a configuration costs, before synthesis: state, memories, cycles. All of it is counted."""
+"""What a configuration costs, before synthesis: state, memories and cycles, counted, and LUTs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ..golden.design import DesignConfig
 from ..rtl.trainer_plan import BUS_WIDTH, TrainerPlan
 from . import boards
 from .config import short_hash
+from .lut_estimate import estimated_luts
 from .training_cycles import TrainingEstimate
 
 
@@ -53,7 +54,7 @@ class BlockUse:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Everything ``estimate`` tells; counted from the configuration, nothing is measured.
+    """Everything ``estimate`` tells; nothing is synthesised or measured.
 
     Attributes
     ----------
@@ -63,6 +64,10 @@ class Estimate:
         Cycles of a forward pass, Σ n_l·⌈n_{l−1}/P⌉ / R, without the few that start a layer.
     clock_mhz : float
         The board's target clock.
+    luts_available : int
+        LUTs of the part.
+    luts : int, optional
+        LUTs of the core, within 10 % of synthesis; networks of dense layers only.
     active_cycles : int, optional
         The most that an active sample takes; networks with convolutions only, as the next.
     fitting_boards : tuple of str, optional
@@ -80,6 +85,8 @@ class Estimate:
     state_bits: int
     forward_cycles: int
     clock_mhz: float
+    luts_available: int
+    luts: int | None = None
     active_cycles: int | None = None
     fitting_boards: tuple[str, ...] | None = None
     training: TrainingEstimate | None = None
@@ -95,7 +102,7 @@ class Estimate:
 
 
 def estimate(design: DesignConfig) -> Estimate:
-    """Count what ``design`` costs; with convolutions, what it would cost."""
+    """Count what ``design`` costs."""
     if design.network.convolves:
         from .convolution_estimate import convolution_estimate
 
@@ -109,7 +116,7 @@ def estimate(design: DesignConfig) -> Estimate:
             weights=layer.inputs * layer.units,
             weight_bits=2 * layer.inputs * layer.units,
             counter_bits=design.network.momentum_width(l) * layer.inputs * layer.units,
-            forward_cycles=layer.row_groups * layer.period,
+            forward_cycles=layer.forward_cycles,
         )
         for l, layer in enumerate(plan.layers)
     )
@@ -127,6 +134,8 @@ def estimate(design: DesignConfig) -> Estimate:
         state_bits=sum(layer.weight_bits + layer.counter_bits for layer in layers),
         forward_cycles=sum(layer.forward_cycles for layer in layers),
         clock_mhz=board.clock_mhz,
+        luts_available=board.luts,
+        luts=estimated_luts(design),
     )
 
 
@@ -140,6 +149,7 @@ def _memories(
     def kind(memory: str) -> boards.MemoryBlock:
         return (plan.is_single_port(memory) and board.single_port) or two_port
 
+    column = plan.store_column or BUS_WIDTH
     counters = (
         (name, width, plan.counter_depth, 1, kind(name))
         for name, width in plan.counter_parts.items()
@@ -150,7 +160,7 @@ def _memories(
             ("weights", 2 * hardware.lanes, plan.weight_depth, hardware.rows, kind("weights")),
             *counters,
             ("activations", 2 * hardware.lanes, plan.activation_depth, 1, two_port),
-            ("samples", BUS_WIDTH, plan.store_depth, 1, kind("samples")),
+            ("samples", column, plan.store_depth, BUS_WIDTH // column, kind("samples")),
         )
     )
 
@@ -182,6 +192,9 @@ def text(result: Estimate) -> str:
     for use in result.use:
         verdict = "" if use.fits else "  does not fit"
         lines.append(f"{use.block}: {use.used} of {use.available}{verdict}")
+    if result.luts is not None:
+        lut = boards.find(result.board).family.tech.upper()
+        lines.append(f"logic: about {result.luts} of {result.luts_available} {lut}")
     lines.append(f"training state: {result.state_bits} bits")
     lines.append(
         f"forward pass: {result.forward_cycles} cycles, "
@@ -206,5 +219,4 @@ def text(result: Estimate) -> str:
         )
     if result.fitting_boards is not None:
         lines.append(f"boards with the memory: {', '.join(result.fitting_boards) or 'none'}")
-        lines.append("On paper: convolution is trained by the golden engine only.")
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from ..golden.design import DesignConfig
 from ..rtl import dot_cells
 from ..rtl.register_map import register_addresses, registers
 from . import boards
-from .blocks import BLOCKS, Block
+from .blocks import Block, of_design
 from .config import configuration_hash, resolved
 from .header import Port, header, ports, summary
 from .interface_pages import NOTE, registers_page
@@ -57,8 +57,9 @@ def generate(
     with replaced(out) as draft:
         files = []
         bodies = ""
-        for number, block in enumerate(BLOCKS.values(), 1):
-            report(f"[{number}/{len(BLOCKS)}] {block.name}.v")
+        blocks = of_design(design)
+        for number, block in enumerate(blocks, 1):
+            report(f"[{number}/{len(blocks)}] {block.name}.v")
             text, table = block_verilog(block, design)
             bodies += text
             details = {

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from numpy.typing import NDArray
 
 from ..golden.compiled import recording_trainer
 from ..golden.design import DesignConfig
 from ..golden.encoding import encode
-from ..golden.processing_element import ProcessingElementParameters
 from ..golden.trainer_config import TrainerConfig
+from ..rtl.forward_order import groups_ahead, loss_latency, result_latency
 from ..rtl.trainer_plan import TrainerPlan, ceil_div
 from .training_set import TrainingSet
 
 # What happens once around the passes, in cycles.
-LOSS_CYCLES = 3
 LOAD_CYCLES = 6
-UPDATE_CYCLES = 4
+UPDATE_CYCLES = 3
 QUANTISE_CYCLES = 6
 
 
@@ -113,17 +113,17 @@ class TrainingCycles:
 
 
 def forward_cycles(plan: TrainerPlan) -> int:
-    """Forward pass and loss of a sample."""
-    element = ProcessingElementParameters(
-        lanes=plan.hardware.lanes,
-        words=max(p.words for p in plan.layers),
-        pipeline=plan.hardware.pipeline,
-    )
-    drain = plan.read_latency + element.dot.latency + 2 + element.output_register
-    cycles = sum(p.row_groups * p.period + drain for p in plan.layers) + LOSS_CYCLES
-    if plan.hardware.rows > 1:
-        cycles += plan.hardware.rows  # sums of the last rows leave one by one
-    return cycles
+    """Forward pass of a sample by itself, to the last word that it reads."""
+    waits = len(plan.layers) - 1
+    return sum(p.row_groups * p.period for p in plan.layers) + waits * (result_latency(plan) + 1)
+
+
+def saved_cycles(plan: TrainerPlan) -> int:
+    """What a sample saves that was begun ahead: its first rows, and the loss of the one before."""
+    ahead = groups_ahead(plan)
+    if ahead is None:
+        return 0
+    return loss_latency(plan) + (ahead * plan.layers[0].period or -1)
 
 
 def loading_cycles(plan: TrainerPlan) -> int:
@@ -139,7 +139,7 @@ def training_cycles(design: DesignConfig, activity: Activity) -> TrainingCycles:
     plan = TrainerPlan(design.network, design.hardware)
     if activity.lanes != plan.hardware.lanes:
         raise ValueError(f"activity counts words of {activity.lanes} lanes")
-    working, loading = forward_cycles(plan), loading_cycles(plan)
+    working, loading = forward_cycles(plan) + loss_latency(plan), loading_cycles(plan)
     active = 0.0
     if activity.active:
         rows = [count / activity.active for count in activity.rows]
@@ -151,7 +151,8 @@ def training_cycles(design: DesignConfig, activity: Activity) -> TrainingCycles:
         if plan.quantises:
             active += 2 * plan.layers[-1].units + QUANTISE_CYCLES
     share = activity.active / activity.samples
-    prediction = max(working, loading)
+    saved = saved_cycles(plan)  # by a sample that follows one that is not learnt from
+    prediction = max(working - saved, loading)
     return TrainingCycles(
         forward=sum(p.row_groups * p.period for p in plan.layers),
         prediction=prediction,
@@ -232,11 +233,19 @@ def training_estimate(
     design: DesignConfig, samples: TrainingSet, *, epochs: int, clock_mhz: float
 ) -> TrainingEstimate:
     """Train golden on ``samples`` and count the cycles that the hardware takes for the same."""
-    trits = encode(samples.pixels, design.hardware.planes)
-    activity = measure_activity(
-        design.network, trits, samples.labels, lanes=design.hardware.lanes, epochs=epochs
-    )
-    cycles = training_cycles(design, activity)
+    from .convolution_cycles import convolution_training_cycles, measure_convolution_activity
+
+    network, hardware = design.network, design.hardware
+    trits = encode(samples.pixels, hardware.planes, channel_last=network.convolves)
+    activity: Any
+    if network.convolves:
+        activity = measure_convolution_activity(network, trits, samples.labels, epochs=epochs)
+        cycles = convolution_training_cycles(design, activity)
+    else:
+        activity = measure_activity(
+            network, trits, samples.labels, lanes=hardware.lanes, epochs=epochs
+        )
+        cycles = training_cycles(design, activity)
     return TrainingEstimate(
         source=samples.source,
         samples=len(trits),

@@ -13,21 +13,25 @@ from pathlib import Path
 from amaranth.hdl import Elaboratable
 
 from ..rtl import dot_cells
+from ..rtl.ram import UNDEFINED
 
 # Processes become multiplexers and plain registers: an ``always @*`` whose inputs never change
 # would wait for ever for its first event, and stay unknown in a four-state simulator.
 REMOVED_ATTRIBUTES = " ".join(
     f"-remove {name}"
-    for name in ("generator", "top", "src", "amaranth.hierarchy", "amaranth.decoding", "full_case")
+    for name in (
+        *("generator", "top", "src", "amaranth.hierarchy", "amaranth.decoding", "full_case"),
+        UNDEFINED,
+    )
 )
-# Large single-port memories begin with undefined contents.
+# Large single-port memories begin with undefined contents, and so do those that say so.
 SCRIPT = f"""
 read_rtlil design.il
 proc -norom
 pmuxtree
 opt_clean -purge
 memory_collect
-setparam -set INIT 1'x t:$mem_v2 a:ram_style=huge %i
+setparam -set INIT 1'x t:$mem_v2 a:ram_style=huge a:{UNDEFINED} %u %i
 attrmap {REMOVED_ATTRIBUTES}
 attrmap -modattr {REMOVED_ATTRIBUTES}
 write_verilog -norename design.v

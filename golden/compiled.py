@@ -131,7 +131,15 @@ class CompiledTrainer(RecordingTrainer):
         generators = np.array([self.lfsr.state, self.xorshift.state], np.int64)
         counts = np.zeros(len(COUNTS), np.int64)
         compiled_convolution.train(
-            self, self._settings(), samples, labels, weights, counters, generators, counts
+            self,
+            self._settings(),
+            samples,
+            labels,
+            weights,
+            counters,
+            generators,
+            counts,
+            self.error_counts,
         )
         self._take_over(weights, counters, generators, self._controllers(), counts)
 

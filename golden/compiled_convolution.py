@@ -22,6 +22,7 @@ def train(
     counters: NDArray[np.int16],
     generators: NDArray[np.int64],
     counts: NDArray[np.int64],
+    error_counts: NDArray[np.int64],
 ) -> None:
     """Train on checked samples, once and in order; all from ``weights`` on changes in place.
 
@@ -29,6 +30,7 @@ def train(
     order of ``compiled.COUNTS``.
     """
     layers = _layers(trainer)
+    scratch = _scratch(layers, settings.group)
     kernel.train(
         np.ascontiguousarray(samples),
         labels,
@@ -38,8 +40,9 @@ def train(
         counters,
         generators,
         counts,
-        _scratch(layers, settings.group),
+        scratch,
     )
+    error_counts += scratch.error_counts
 
 
 def predict(trainer: Trainer, samples: Trits) -> NDArray[np.int64]:
@@ -97,4 +100,5 @@ def _scratch(layers: kernel.Layers, group: int) -> kernel.Scratch:
         map_bits=np.zeros((2, int((heights * pitch).max())), np.uint64),
         row_bits=np.zeros((2, int(layers.words.max())), np.uint64),
         weight_bits=np.zeros((2, int((layers.units * layers.words).sum())), np.uint64),
+        error_counts=np.zeros((len(layers.units), 2), np.int64),
     )

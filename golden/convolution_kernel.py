@@ -76,6 +76,7 @@ class Scratch(NamedTuple):
     map_bits: Bits
     row_bits: Bits
     weight_bits: Bits
+    error_counts: NDArray[np.int64]
 
 
 @compiled
@@ -273,7 +274,9 @@ def update(l, layers, settings, weights, counters, generators, counts, scratch):
             error = np.int32(scratch.errors[i])
             if error == 0:
                 continue
+            scratch.error_counts[l, 1] += 1
             if not touched:
+                scratch.error_counts[l, 0] += 1
                 gradient[:] = 0
                 touched = True
             y, x = place(l, cell * in_cell + scratch.winners[i], layers)

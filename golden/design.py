@@ -58,6 +58,10 @@ class HardwareConfig:
     memory_register : bool
         Put a register behind every read of weights, counters and activations: a faster clock for a
         cycle of latency.
+    accumulator_lanes : int
+        Of a network with convolutions: trits of an activation word, and lanes in which error and
+        gradient sums are added up. Divides ``lanes`` and the units of every hidden layer; 0 stands
+        for the most that does.
     monitor : bool
         Count resting products (their status register stays zero without).
     baud : int
@@ -84,6 +88,7 @@ class HardwareConfig:
     gate_shift_max: int = 3
     pipeline: tuple[int, ...] = ()
     memory_register: bool = False
+    accumulator_lanes: int = 0
     monitor: bool = True
     baud: int = 1_000_000
 
@@ -109,6 +114,7 @@ class HardwareConfig:
             )
         put(self, "pipeline", check_pipeline(self.pipeline))
         boolean("memory_register", self.memory_register)
+        integer("accumulator_lanes", self.accumulator_lanes, 0, self.lanes)
         boolean("monitor", self.monitor)
         integer("baud", self.baud, *BAUD_LIMITS)
         integer("store_samples", self.store_samples, 1, STORE_SAMPLES_MAX)
@@ -246,8 +252,6 @@ def check_fit(network: TrainerConfig, hardware: HardwareConfig) -> None:
 
 def missing_in_hardware(network: TrainerConfig) -> str | None:
     """What only the golden engine can train of ``network``, as an error line; None if nothing."""
-    if network.convolves:
-        return "network.layers: convolution is trained by the golden engine only"
     increments = [network.counter_increment]
     increments += [value for _, name, value in network.schedule if name == "counter_increment"]
     if any(increment != (1,) * network.layer_count for increment in increments):

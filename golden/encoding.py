@@ -59,5 +59,6 @@ def encode(
     values = integer_array("pixels", pixels, 0, PIXEL_MAX, (None, None))
     trits = [(values >= hi).astype(np.int8) - (values < lo) for lo, hi in check_planes(planes)]
     if channel_last:
-        return np.stack(trits, axis=2).reshape(len(values), -1).astype(np.int8)
+        together = np.stack(trits, axis=2)
+        return together.reshape(len(values), values.shape[1] * len(trits)).astype(np.int8)
     return np.concatenate(trits, axis=1).astype(np.int8)

@@ -234,11 +234,16 @@ class PrecisionController:
             total=self._total,
             permitted=self._permitted,
         )
+        before = self.state
         self.exponent, self.width, self.streak = decide(
             self.exponent, self.width, self.streak, window, self.parameters.rule
         )
+        self.decided(before, window)
         self.windows = min(self.windows + 1, self.parameters.count_limit)
         self._begin_window()
+
+    def decided(self, before: PrecisionState, window: Window) -> None:
+        """Called after each decision, for whoever follows them."""
 
     def _begin_window(self) -> None:
         self._counted = 0

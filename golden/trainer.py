@@ -65,6 +65,8 @@ class Trainer:
         Weight steps: every change of a weight, one of ±1.
     resting : int
         Products w·x of the forward pass that were zero, of positions·n_out·n_in a layer.
+    error_counts : int64 array [layers, 2]
+        Of a network with convolutions: rows updated, and errors of units and cells in them.
     winners : list of int64 array [cells · n_out]
         Of the last forward pass: the position in each cell that gave the largest sum.
     """
@@ -94,6 +96,7 @@ class Trainer:
         self.groups_written = 0
         self.sign_flips = 0
         self.resting = 0
+        self.error_counts = np.zeros((config.layer_count, 2), np.int64)
         self.winners: list[Sums] = []
         self._rules = [config.update_parameters(l) for l in range(config.layer_count)]
         self._apply_schedule()
@@ -248,6 +251,9 @@ class Trainer:
         group, shape = self.config.rng_group, self.config.layer_shapes[layer]
         spread = convolution.spread(shape, error, self.winners[layer])
         seen = convolution.gather(shape, x)
+        if self.config.convolves:
+            counted = np.count_nonzero(spread, axis=0)
+            self.error_counts[layer] += (np.count_nonzero(counted), counted.sum())
         for row in np.flatnonzero(spread.any(axis=0)):
             gradient = spread[:, row] @ seen
             for start in range(0, shape.inputs, group):

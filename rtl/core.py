@@ -5,8 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from ..golden.design import DesignConfig
+from .convolution_trainer import trainer_of
 from .link import Link
-from .trainer import Trainer
 from .uart import UartReceiver, UartTransmitter, bit_cycles
 
 
@@ -55,7 +55,7 @@ class Core(wiring.Component):
         m.submodules.link = link = Link()
         reset = Signal()
         m.submodules.trainer = ResetInserter(reset)(
-            trainer := Trainer(design.network, design.hardware, config_hash=self.config_hash)
+            trainer := trainer_of(design.network, design.hardware, config_hash=self.config_hash)
         )
         connect(m, receiver.o, link.i)
         connect(m, link.o, transmitter.i)

@@ -112,12 +112,12 @@ class GroupGate(wiring.Component):
             m.d.sync += self.state.eq(
                 Mux(self.load_state == 0, lfsr.FALLBACK_STATE, self.load_state)
             )
-        with m.Elif(draw):
-            m.d.sync += self.state.eq(next_state)
         with m.Elif(self.step_three):
             m.d.sync += self.state.eq(lfsr.advance(self.state, INITIAL_STEPS))
         with m.Elif(self.step_one):
             m.d.sync += self.state.eq(lfsr.advance(self.state, SEEDING_STEPS))
+        with m.Elif(draw):  # comes late in the cycle
+            m.d.sync += self.state.eq(next_state)
 
         # A word a cycle; the further words of a resting group are passed over with the first.
         free = Signal()
@@ -130,11 +130,14 @@ class GroupGate(wiring.Component):
             row_done.eq(last_word),
             self.i.ready.eq(free & row_done),
         ]
-        step: Value = Const(1)
+        next_word: Value = word + 1
         if words_in_group > 1:
-            m.d.comb += gates.eq(is_open[0] | (follow != 0))
-            step = Mux(gates, 1, words_in_group)
-            m.d.comb += row_done.eq(word + step > last_of_row)
+            # Where both would go is known before the gate is.
+            m.d.comb += [
+                gates.eq(is_open[0] | (follow != 0)),
+                row_done.eq(Mux(gates, last_word, word + words_in_group > last_of_row)),
+            ]
+            next_word = Mux(gates, next_word, word + words_in_group)
             with m.If(free):
                 m.d.sync += follow.eq(
                     Mux(~gates | row_done | (follow == words_in_group - 1), 0, follow + 1)
@@ -143,7 +146,7 @@ class GroupGate(wiring.Component):
             m.d.sync += self.o.valid.eq(0)
         with m.If(free):
             m.d.sync += [
-                word.eq(Mux(row_done, 0, word + step)),
+                word.eq(Mux(row_done, 0, next_word)),
                 self.o.valid.eq(gates.any()),
             ]
         with m.If(~self.o.valid | self.o.ready):

@@ -25,12 +25,11 @@ def advance(state: Value, steps: int = 1) -> Value:
 
 
 def seed_state(seed: Value) -> Value:
-    """Expression of the state right after seeding, before steps are discarded.
+    """Expression of the state right after seeding, before steps are discarded; 0 means 0xACE1.
 
-    (seed · 7919) mod 2^16 by three subtractions, since 7919 = 8192 − 256 − 16 + −1.
+    (seed · 7919) mod 2^16, since 7919 = (8192 − 256) − (16 + 1).
     """
-    product = ((seed << 13) - (seed << 8) - (seed << 4) - seed)[:STATE_WIDTH]
-    return Mux(product == 0, FALLBACK_STATE, product)
+    return (((seed << 13) - (seed << 8)) - ((seed << 4) + seed))[:STATE_WIDTH]
 
 
 class Lfsr16Source(wiring.Component):

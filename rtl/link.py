@@ -85,13 +85,16 @@ class Link(wiring.Component):
         word = Signal(BUS_WIDTH, reset_less=True)
         oversize, skipping, dropped, framing = Signal(), Signal(), Signal(), Signal()
         # Request
-        sequence, command, length = (Signal(8, reset_less=True) for _ in range(3))
+        sequence, command, length = (
+            Signal(8, name=name, reset_less=True) for name in ("sequence", "command", "length")
+        )
         current, fits = Signal(reset_less=True), Signal(reset_less=True)
         last_sequence = Signal(8, reset_less=True)
         last_crc = Signal(8 * REPEAT_BYTES, reset_less=True)
         event, high = Signal(3, reset_less=True), Signal()
         # Work
         answering, targeted = Signal(), Signal(reset_less=True)
+        waited = Signal()  # a word of the buffer is in its register
         pointer, index = Signal(8, reset_less=True), Signal(2, reset_less=True)
         address, left = Signal(ADDRESS_WIDTH, reset_less=True), Signal(6, reset_less=True)
         reads, writes = Signal(reset_less=True), Signal(reset_less=True)
@@ -143,7 +146,31 @@ class Link(wiring.Component):
             with m.Case(Phase.CRC):
                 m.d.comb += answer_byte.eq(crc.crc[:8])
 
-        identify = command == LinkCommand.IDENTIFY
+        # Registers between what a packet holds and what depends on it, a cycle or more later.
+        identify, is_read, is_write, is_status, is_reset, intact, due, repeated = (
+            Signal(name=name, reset_less=True)
+            for name in (
+                *("identify", "is_read", "is_write", "is_status", "is_reset"),
+                *("intact", "due", "repeated"),
+            )
+        )
+        ahead = Signal(8)
+        room = Signal(6, reset_less=True)  # for words to write
+        fetched = Signal(8, reset_less=True)
+        m.d.comb += ahead.eq(sequence - last_sequence)
+        m.d.sync += [
+            identify.eq(command == LinkCommand.IDENTIFY),
+            is_read.eq((command == LinkCommand.IDENTIFY) | (command == LinkCommand.READ)),
+            is_write.eq(command == LinkCommand.WRITE),
+            is_status.eq(command == LinkCommand.STATUS),
+            is_reset.eq(command == LinkCommand.RESET),
+            room.eq(length[2:] - TARGET_AT // 4),
+            intact.eq(crc.match_detected & (position >= 12)),
+            due.eq(current & (ahead == 1)),
+            repeated.eq(current & (ahead == 0) & (word[: 8 * REPEAT_BYTES] == last_crc)),
+            fetched.eq(read.data),
+        ]
+
         with m.FSM():
             with m.State("RECEIVE"):
                 with m.If(dropped):
@@ -207,15 +234,12 @@ class Link(wiring.Component):
                             m.next = "NEXT"
 
             with m.State("JUDGE"):
-                ahead = Signal(8)
-                m.d.comb += ahead.eq(sequence - last_sequence)
-                due = current & (ahead == 1)
-                repeated = current & (ahead == 0) & (word[: 8 * REPEAT_BYTES] == last_crc)
                 m.next = "COUNT-READ"
-                m.d.sync += fits.eq(length + 8 == position)
+                known = is_read | is_write | is_status | is_reset
+                m.d.sync += fits.eq(known & (length[:2] == 0) & (length + 8 == position))
                 with m.If(event != EVENT["accepted"]):
                     m.d.sync += self.trouble.eq(1)
-                with m.Elif(~crc.match_detected | (position < 12)):
+                with m.Elif(~intact):
                     m.d.sync += [event.eq(EVENT["crc_errors"]), self.trouble.eq(1)]
                 with m.Elif(identify | due):
                     m.d.sync += [
@@ -236,9 +260,11 @@ class Link(wiring.Component):
                 with m.If(event != EVENT["framing_errors"]):
                     m.d.comb += crc.start.eq(1)
                     m.d.sync += [position.eq(answering), oversize.eq(0)]
-                m.next = "COUNT-TAKE"
+                m.d.sync += waited.eq(~waited)
+                with m.If(waited):
+                    m.next = "COUNT-TAKE"
             with m.State("COUNT-TAKE"):
-                m.d.sync += pointer.eq(read.data)
+                m.d.sync += pointer.eq(fetched)
                 m.next = "COUNT-WRITE"
             with m.State("COUNT-WRITE"):
                 m.d.comb += [
@@ -268,10 +294,12 @@ class Link(wiring.Component):
 
             # A word of the buffer: the target, a word to write, or two counters
             with m.State("FETCH-READ"):
-                m.d.sync += pointer.eq(following)
-                m.next = "FETCH"
+                m.d.sync += waited.eq(~waited)
+                with m.If(waited):
+                    m.d.sync += pointer.eq(following)
+                    m.next = "FETCH"
             with m.State("FETCH"):
-                m.d.sync += [word.eq(Cat(word[8:], read.data)), index.eq(index + 1)]
+                m.d.sync += [word.eq(Cat(word[8:], fetched)), index.eq(index + 1)]
                 m.next = "FETCH-READ"
                 with m.If(index == 3):
                     m.next = "EMIT"
@@ -282,16 +310,10 @@ class Link(wiring.Component):
 
             with m.State("TARGET"):
                 count = word[24:]
-                is_write = command == LinkCommand.WRITE
-                is_read = identify | (command == LinkCommand.READ)
-                is_status = command == LinkCommand.STATUS
-                is_reset = command == LinkCommand.RESET
-                known = is_write | is_read | is_status | is_reset
-                sized = length == Cat(
-                    Const(0, 2), (Mux(is_write, count[:6], 0) + TARGET_AT // 4)[:6]
-                )
                 sound = Signal()
-                m.d.comb += sound.eq(known & fits & sized & (count <= BURST_MAX))
+                m.d.comb += sound.eq(
+                    fits & (room == Mux(is_write, count[:6], 0)) & (count <= BURST_MAX)
+                )
                 m.d.sync += [
                     address.eq(word[:24]),
                     left.eq(Mux(is_status, STATUS_WORDS, Mux(is_reset, 0, count))),
@@ -352,19 +374,21 @@ class Link(wiring.Component):
 
             with m.State("SEND-READ"):
                 m.d.comb += read.addr.eq(Cat(pointer, Const(1, 1)))
-                m.next = "SEND"
+                m.d.sync += waited.eq(~waited)
+                with m.If(waited):
+                    m.next = "SEND"
                 with m.If(finished):
-                    m.d.sync += [finished.eq(0), answering.eq(0)]
+                    m.d.sync += [finished.eq(0), answering.eq(0), waited.eq(0)]
                     m.next = "RECEIVE"
             with m.State("SEND"):
                 m.d.comb += [
                     read.addr.eq(Cat(pointer, Const(1, 1))),
                     self.o.valid.eq(1),
-                    self.o.payload.eq(read.data),
+                    self.o.payload.eq(fetched),
                     crc.start.eq(1),
                 ]
                 with m.If(self.o.ready):
                     m.d.sync += [pointer.eq(following), position.eq(0)]
-                    m.d.sync += finished.eq(read.data == 0)
+                    m.d.sync += finished.eq(fetched == 0)
                     m.next = "SEND-READ"
         return m

@@ -4,6 +4,8 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+UNDEFINED = "undefined_at_start"  # attribute of a memory, for ``gen.verilog``
+
 
 class Ram(wiring.Component):
     """A synchronous memory that is written in parts of a word.
@@ -21,6 +23,10 @@ class Ram(wiring.Component):
         ``ram_style``. Their contents are undefined until written; those of others begin at zero.
     register : bool
         A register behind the read port.
+    column : int, optional
+        A memory for every so many bits of a word: few enough for one block of the part each, so
+        that no logic chooses among blocks behind the read port. Words are written whole; their
+        contents are undefined until then, for tools are slow to fill so many memories.
     unchecked : bool
         Nobody looks at a word that was read in the cycle in which it was written: it may then read
         as anything, which spares the logic that makes it read as it was.
@@ -42,6 +48,7 @@ class Ram(wiring.Component):
         single_port: bool = False,
         huge: bool = False,
         register: bool = False,
+        column: int | None = None,
         unchecked: bool = False,
     ) -> None:
         self.width = width
@@ -50,6 +57,7 @@ class Ram(wiring.Component):
         self.single_port = single_port
         self.huge = huge
         self.register = register
+        self.column = column
         self.unchecked = unchecked
         super().__init__(
             {
@@ -70,25 +78,30 @@ class Ram(wiring.Component):
             attributes["ram_style"] = "huge"
         if self.unchecked:
             attributes["no_rw_check"] = 1
-        m.submodules.words = words = memory.Memory(
-            shape=self.width, depth=self.depth, init=[], attrs=attributes
-        )
-        read, write = words.read_port(), words.write_port(granularity=self.granularity)
-        m.d.comb += [
-            read.en.eq(self.read_enable),
-            read.addr.eq(self.read_address),
-            write.addr.eq(self.write_address),
-            write.data.eq(self.write_data),
-            write.en.eq(Mux(self.write, self.write_mask, 0)),
-        ]
-        if self.single_port:
-            address = Signal.like(self.read_address)
+        if self.column is not None:
+            attributes[UNDEFINED] = 1
+        width = self.width if self.column is None else self.column
+        for first in range(0, self.width, width):
+            part = slice(first, first + width)
+            words = memory.Memory(shape=width, depth=self.depth, init=[], attrs=attributes)
+            m.submodules["words" if self.column is None else f"words{first}"] = words
+            read = words.read_port()
+            write = words.write_port(granularity=min(width, self.granularity))
             m.d.comb += [
-                address.eq(Mux(self.write, self.write_address, self.read_address)),
-                read.en.eq(self.read_enable & ~self.write),
-                read.addr.eq(address),
-                write.addr.eq(address),
+                read.en.eq(self.read_enable),
+                read.addr.eq(self.read_address),
+                write.addr.eq(self.write_address),
+                write.data.eq(self.write_data[part]),
+                write.en.eq(Mux(self.write, self.write_mask, 0)),
             ]
-        target = m.d.sync if self.register else m.d.comb
-        target += self.read_data.eq(read.data)
+            if self.single_port:
+                address = Signal.like(self.read_address)
+                m.d.comb += [
+                    address.eq(Mux(self.write, self.write_address, self.read_address)),
+                    read.en.eq(self.read_enable & ~self.write),
+                    read.addr.eq(address),
+                    write.addr.eq(address),
+                ]
+            target = m.d.sync if self.register else m.d.comb
+            target += self.read_data[part].eq(read.data)
         return m

@@ -128,7 +128,7 @@ class RowSource(wiring.Component):
         block = next(n for n in (4, 2, 1) if lanes % n == 0)
         pick = self.layer[: max(1, (len(hidden) - 1).bit_length())]
         top = len(hidden)
-        words = Array([p.words for p in hidden])[pick]
+        words = Signal(range(max(p.words for p in hidden) + 1))  # of the layer begun
         word = Signal(2 * lanes)
         word_address = Signal.like(self.read_address)
         blocks_left = Signal(range(max(-(-p.units // block) for p in hidden) + 1))
@@ -197,6 +197,7 @@ class RowSource(wiring.Component):
         with m.If(self.start):
             m.d.sync += [
                 word_address.eq(Array([p.error_base for p in hidden])[pick]),
+                words.eq(Array([p.words for p in hidden])[pick]),
                 blocks_left.eq(Array([-(-p.units // block) for p in hidden])[pick]),
                 base.eq(Array([p.weight_base for p in hidden])[pick]),
                 bank.eq(0),

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..golden.lfsr import FALLBACK_STATE
 from . import lfsr
-from .trainer_plan import BUS_WIDTH, TrainerPlan
+from .trainer_plan import BUS_WIDTH, TrainerPlan, ceil_div
 from .word_assembler import WordAssembler, entry_slot
 
 SHIFT_STEPS = 16
@@ -25,13 +25,16 @@ def sample_layout(plan: TrainerPlan) -> data.StructLayout:
             "label": range(plan.layers[-1].units),
             "record": range(max(plan.store_depth, 2)),
             "last_of_epoch": 1,
-            "last": 1,
         }
     )
 
 
 class SampleLoader(wiring.Component):
-    """Reads samples from the store in order, one trit a cycle, two samples ahead at most.
+    """Reads samples from the store in order, two samples ahead at most.
+
+    A trit a cycle, or all trits of a pixel, which are a word then (see ``TrainerPlan.plane_sets``).
+
+    A third is begun, and waits for a buffer when its first word is complete.
 
     Golden: ``golden.sample_store.SampleStore`` and ``golden.encoding.encode``.
 
@@ -43,6 +46,8 @@ class SampleLoader(wiring.Component):
         Constant while busy. With ``shift`` each sample is moved by −1, 0 or +1 pixel each way.
     store_address, store_enable : Out; store_data : In(32)
         Read port of the store, data a cycle later.
+    store_wanted : Out(1)
+        ``store_enable`` may be high in this cycle.
     write_valid, write_address, write_data : Out; write_ready : In(1)
         Words for the activation memory.
     o : Out(stream of samples); release : In(1)
@@ -64,6 +69,7 @@ class SampleLoader(wiring.Component):
                 "shift": In(1),
                 "store_address": Out(range(max(plan.store_depth, 2))),
                 "store_enable": Out(1),
+                "store_wanted": Out(1),
                 "store_data": In(32),
                 "write_valid": Out(1),
                 "write_address": Out(range(max(plan.activation_depth, 2))),
@@ -81,12 +87,16 @@ class SampleLoader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan, hardware = self.plan, self.plan.hardware
-        planes, lanes, pixels = hardware.planes, hardware.lanes, plan.pixels
-        height, width = hardware.image or (1, pixels)
-        inputs, words = plan.layers[0].inputs, plan.layers[0].words
-        tail = entry_slot(inputs, lanes, 1)
+        pixels = plan.pixels
+        # Planes that are encoded together, and how many of their trits a word has.
+        sets, lanes = plan.plane_sets, plan.loaded_lanes
+        together = len(sets[0])
+        height, width = plan.image or (1, pixels)
+        entries = pixels * len(sets)
+        words = ceil_div(entries, lanes)
+        tail = entry_slot(entries, lanes, 1)
         m.submodules.assembler = assembler = WordAssembler(
-            lanes=lanes, width=2, step=1, tails=[tail]
+            lanes=lanes, width=2 * together, step=1, tails=[tail]
         )
 
         # Generator of shifts
@@ -97,17 +107,25 @@ class SampleLoader(wiring.Component):
         # Place in the data set
         epochs_left, samples_left = Signal(16), Signal(16)
         base = Signal.like(self.store_address)
-        record = Signal.like(self.store_address)
+        record = Signal.like(self.store_address)  # of the label, after the pixels
+        first_record = plan.record_words - 1
         buffer, outstanding = Signal(), Signal(2)
         begin = Signal()
         stopping = Signal()
-        m.d.comb += record.eq(base + plan.record_words - 1)
-        m.d.sync += outstanding.eq(outstanding + begin - self.release)
+        label, last_of_epoch = Signal.like(self.o.payload.label), Signal()
+        m.d.comb += last_of_epoch.eq(samples_left == 1)
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        released = Signal()
+        m.d.sync += [
+            released.eq(self.release),
+            outstanding.eq(outstanding + begin - released),
+        ]
         with m.If(self.stop & self.busy):
             m.d.sync += stopping.eq(1)
 
         # Place in the sample
-        plane = Signal(range(max(len(planes), 2)))
+        plane = Signal(range(max(len(sets), 2)))
         y, x = Signal(range(max(height, 2))), Signal(range(max(width, 2)))
         pixel = Signal(range(max(pixels, 2)))
         lane = Signal(range(max(lanes, 2)))
@@ -127,7 +145,7 @@ class SampleLoader(wiring.Component):
         reading, last_pixel = Signal(), Signal()
         stall = Signal()
         m.d.sync += offset.eq(step_y + dx)
-        m.d.comb += last_pixel.eq((plane == len(planes) - 1) & (pixel == pixels - 1))
+        m.d.comb += last_pixel.eq((plane == len(sets) - 1) & (pixel == pixels - 1))
 
         # What travels with a pixel, one entry a cycle
         pixel_layout = data.StructLayout(
@@ -162,19 +180,19 @@ class SampleLoader(wiring.Component):
         with m.If(~stall):
             m.d.sync += value.eq(Mux(info[-2].zero, 0, fields[info[-2].sub]))
 
-        # ... and its trit on this plane enters the word.
+        # ... and its trit on this plane, or those on all planes, enter the word.
         # Tables of a value's bits are smaller than comparators.
         values = range(1 << hardware.pixel_width)
-        nonzero, negative = [], []
-        for lo, hi in planes:
-            nonzero.append(Const(sum(1 << v for v in values if v < lo or v >= hi), len(values)))
-            negative.append(Const(sum(1 << v for v in values if v < lo), len(values)))
+        tables: list[list[Const]] = [[] for _ in range(2 * together)]
+        for planes in sets:
+            for k, (lo, hi) in enumerate(planes):
+                nonzero = sum(1 << v for v in values if v < lo or v >= hi)
+                negative = sum(1 << v for v in values if v < lo)
+                tables[2 * k].append(Const(nonzero, len(values)))
+                tables[2 * k + 1].append(Const(negative, len(values)))
         m.d.comb += [
             assembler.data.eq(
-                Cat(
-                    Array(table)[info[-1].plane].bit_select(value, 1)
-                    for table in (nonzero, negative)
-                )
+                Cat(Array(table)[info[-1].plane].bit_select(value, 1) for table in tables)
             ),
             assembler.push.eq(valid[-1] & ~stall),
             assembler.complete.eq(info[-1].complete),
@@ -182,13 +200,14 @@ class SampleLoader(wiring.Component):
         ]
 
         # A full word waits for the memory, and everything behind it with it.
-        pending = Signal()
+        pending, buffer_free = Signal(), Signal()
         write_word = Signal(range(2 * words))
         m.d.comb += [
-            self.write_valid.eq(pending),
+            buffer_free.eq(outstanding != 3),
+            self.write_valid.eq(pending & buffer_free),
             self.write_address.eq(write_word),
             self.write_data.eq(assembler.word),
-            stall.eq(pending & ~self.write_ready),
+            stall.eq(pending & ~(self.write_ready & buffer_free)),
         ]
         with m.If(~stall):
             m.d.sync += pending.eq(assembler.push & assembler.complete)
@@ -202,15 +221,17 @@ class SampleLoader(wiring.Component):
         m.d.comb += [
             self.busy.eq(1),
             self.store_enable.eq(valid[0] & ~stall),
+            self.store_wanted.eq(valid[0]),
             self.store_address.eq(source >> sub_bits),
         ]
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.busy.eq(0)
+                m.d.comb += self.busy.eq(self.o.valid)
                 m.d.sync += [
                     epochs_left.eq(self.epochs),
                     samples_left.eq(self.samples),
                     base.eq(0),
+                    record.eq(first_record),
                     stopping.eq(0),
                 ]
                 with m.If(self.start & (self.epochs != 0) & (self.samples != 0)):
@@ -219,10 +240,11 @@ class SampleLoader(wiring.Component):
             with m.State("BEGIN"):
                 with m.If(stopping):
                     m.next = "IDLE"
-                with m.Elif(outstanding != 2):
+                with m.Elif(outstanding != 3):
                     m.d.comb += [
                         begin.eq(1),
                         self.store_enable.eq(1),
+                        self.store_wanted.eq(1),
                         self.store_address.eq(record),
                     ]
                     m.d.sync += [dy.eq(0), dx.eq(0)]
@@ -241,11 +263,7 @@ class SampleLoader(wiring.Component):
                     with m.If(~waited):
                         m.next = "LABEL"
                 m.d.sync += [
-                    self.o.payload.label.eq(store_word),
-                    self.o.payload.record.eq(record),
-                    self.o.payload.buffer.eq(buffer),
-                    self.o.payload.last_of_epoch.eq(samples_left == 1),
-                    self.o.payload.last.eq((samples_left == 1) & (epochs_left == 1)),
+                    label.eq(store_word),
                     plane.eq(0),
                     pixel.eq(0),
                     y.eq(0),
@@ -267,21 +285,27 @@ class SampleLoader(wiring.Component):
                         m.next = "FLUSH"
             with m.State("FLUSH"), m.If(~Cat(valid).any() & ~pending):
                 m.next = "OFFER"
-            with m.State("OFFER"):
-                m.d.comb += self.o.valid.eq(1)
-                with m.If(self.o.ready):
+            # ``ready`` comes late in its cycle: what depends on it waits for the next one.
+            with m.State("OFFER"), m.If(~self.o.valid):
+                m.d.sync += [
+                    self.o.valid.eq(1),
+                    self.o.payload.label.eq(label),
+                    self.o.payload.record.eq(record),
+                    self.o.payload.buffer.eq(buffer),
+                    self.o.payload.last_of_epoch.eq(last_of_epoch),
+                    buffer.eq(~buffer),
+                    base.eq(base + plan.record_words),
+                    record.eq(record + plan.record_words),
+                    samples_left.eq(samples_left - 1),
+                ]
+                m.next = "BEGIN"
+                with m.If(last_of_epoch):
                     m.d.sync += [
-                        buffer.eq(~buffer),
-                        base.eq(base + plan.record_words),
-                        samples_left.eq(samples_left - 1),
+                        base.eq(0),
+                        record.eq(first_record),
+                        samples_left.eq(self.samples),
+                        epochs_left.eq(epochs_left - 1),
                     ]
-                    m.next = "BEGIN"
-                    with m.If(self.o.payload.last_of_epoch):
-                        m.d.sync += [
-                            base.eq(0),
-                            samples_left.eq(self.samples),
-                            epochs_left.eq(epochs_left - 1),
-                        ]
-                    with m.If(self.o.payload.last):
+                    with m.If(epochs_left == 1):
                         m.next = "IDLE"
         return m

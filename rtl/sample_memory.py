@@ -14,12 +14,14 @@ PREDICTION_BIT = 16  # of a label word
 class SampleMemory(wiring.Component):
     """Words of 32 bits: records of pixels, each with a word for its label and its prediction.
 
-    A prediction waits until the loader reads nothing.
+    A prediction waits until the loader wants nothing.
 
     Members
     -------
     load_enable : In(1), load_address : In, load_data : Out(32)
         The loader's word, a cycle later; it stays while ``load_enable`` is low.
+    load_wanted : In(1)
+        ``load_enable`` may be high; known early in the cycle.
     note : In(1), note_address, label, prediction : In
         Write a label word; only while ``note_ready``.
     note_ready : Out(1)
@@ -34,6 +36,7 @@ class SampleMemory(wiring.Component):
         super().__init__(
             {
                 "load_enable": In(1),
+                "load_wanted": In(1),
                 "load_address": In(address),
                 "load_data": Out(BUS_WIDTH),
                 "note": In(1),
@@ -53,6 +56,7 @@ class SampleMemory(wiring.Component):
             self.plan.store_depth,
             single_port=single_port,
             huge=single_port,
+            column=self.plan.store_column,
             unchecked=True,
         )
         noted, write_note = Signal(BUS_WIDTH), Signal()
@@ -61,10 +65,10 @@ class SampleMemory(wiring.Component):
         waiting = Signal()
         with m.If(self.note):
             m.d.sync += [waiting.eq(1), noted.eq(note), address.eq(self.note_address)]
-        with m.Elif(~self.load_enable):
+        with m.Elif(~self.load_wanted):
             m.d.sync += waiting.eq(0)
         m.d.comb += [
-            write_note.eq(waiting & ~self.load_enable),
+            write_note.eq(waiting & ~self.load_wanted),
             self.note_ready.eq(~waiting),
             words.read_enable.eq(self.load_enable | self.host.read),
             words.read_address.eq(Mux(self.host.read, self.host.offset, self.load_address)),
@@ -72,8 +76,9 @@ class SampleMemory(wiring.Component):
             self.host.exists.eq(self.host.offset < self.plan.store_depth),
             words.write.eq(write_note | self.host.write),
             words.write_mask.eq(1),
-            words.write_address.eq(Mux(write_note, address, self.host.offset)),
-            words.write_data.eq(Mux(write_note, noted, self.host.write_data)),
+            # The host has the memory only while nothing waits.
+            words.write_address.eq(Mux(waiting, address, self.host.offset)),
+            words.write_data.eq(Mux(waiting, noted, self.host.write_data)),
         ]
         target = m.d.sync if self.plan.hardware.memory_register else m.d.comb
         target += self.host.data.eq(words.read_data)

@@ -9,6 +9,7 @@ from ..golden.trainer_config import TrainerConfig
 from . import lfsr
 from .activation_memory import ActivationMemory
 from .counter_memory import CounterMemory
+from .delay import delayed
 from .delta_pass import DeltaPass
 from .error_quantizer import ErrorQuantizer
 from .forward_pass import ForwardPass
@@ -80,6 +81,8 @@ class Trainer(wiring.Component):
     returns every register to its initial value and stops a run; memories keep what they hold.
     """
 
+    plan_class = TrainerPlan
+
     def __init__(
         self,
         config: TrainerConfig,
@@ -88,7 +91,7 @@ class Trainer(wiring.Component):
         config_hash: int = 0,
         trace: bool = False,
     ) -> None:
-        self.plan = TrainerPlan(config, hardware)
+        self.plan = self.plan_class(config, hardware)
         self.config_hash = config_hash
         members = {
             "i": In(stream.Signature(BusRequest)),
@@ -167,8 +170,11 @@ class Trainer(wiring.Component):
         below = Signal.like(layer)
         rows_layer = Signal.like(layer)
         rows_ahead = Signal()  # the row source works for the layer below already
-        for name in ("threshold", "window", "offset"):
-            m.d.sync += getattr(forward, name).eq(of_layer(name, forward.layer))
+        m.d.sync += [
+            forward.threshold.eq(of_layer("threshold", forward.threshold_layer)),
+            forward.window.eq(of_layer("window", forward.threshold_layer)),
+            forward.offset.eq(of_layer("offset", forward.offset_layer)),
+        ]
         m.d.comb += [
             below.eq(layer - 1),
             delta.confidence.eq(of_layer("confidence", below)),
@@ -242,6 +248,7 @@ class Trainer(wiring.Component):
         connect(m, bus.store, store.host)
         m.d.comb += [
             store.load_enable.eq(loader.store_enable),
+            store.load_wanted.eq(loader.store_wanted),
             store.load_address.eq(loader.store_address),
             loader.store_data.eq(store.load_data),
             store.note.eq(finish),
@@ -270,7 +277,8 @@ class Trainer(wiring.Component):
         with m.If(loader.start):
             m.d.sync += [epoch.eq(0), sample.eq(0)]
 
-        # Sequencer: the next sample begins in the cycle in which one is finished.
+        # Sequencer: the next sample becomes the present one in the cycle in which that is finished;
+        # its forward pass may have begun during that of the present one.
         last_of_epoch = Signal()
         free = Signal()
         with m.If(free & loader.o.valid):
@@ -317,10 +325,13 @@ class Trainer(wiring.Component):
             with m.State("INITIALISE"), m.If(initialiser.done):
                 m.d.sync += initialised.eq(1)
                 m.next = "IDLE"
-            with m.State("FORWARD"), m.If(forward.done):
-                m.next = "LOSS"
+            with m.State("FORWARD"):
+                m.d.comb += forward.next_valid.eq(loader.o.valid)
+                with m.If(forward.done):
+                    m.next = "LOSS"
             with m.State("LOSS"):
                 with m.If(bus.learn & loss.active):
+                    m.d.comb += forward.drop.eq(1)
                     if plan.quantises:
                         m.d.comb += [loss.send.eq(1), quantizer.start.eq(1)]
                         m.next = "QUANTISE"
@@ -386,16 +397,7 @@ class Trainer(wiring.Component):
             bus.shift_lfsr.eq(loader.shift_state),
         ]
         if self.has_trace:
-            m.d.comb += [
-                self.trace.write.eq(update.write_valid),
-                self.trace.address.eq(update.write_weight_address),
-                self.trace.bank.eq(update.write_bank),
-                self.trace.mask.eq(update.write_mask),
-                self.trace.weights.eq(update.write_weights),
-                self.trace.counter_address.eq(update.write_counter_address),
-                self.trace.counters.eq(update.write_counters),
-                self.trace.sample_done.eq(finish),
-            ]
+            self._trace(m, update, finish)
         self._counters(
             m,
             bus,
@@ -456,6 +458,7 @@ class Trainer(wiring.Component):
             weights.initial_address.eq(initialiser.write_address),
             weights.initial_bank.eq(initialiser.write_bank),
             weights.initial_data.eq(initialiser.write_data),
+            weights.initial_mask.eq(initialiser.write_mask),
         ]
 
     def _connect_counters(self, m, counters, bus, initialiser, update) -> None:
@@ -492,17 +495,36 @@ class Trainer(wiring.Component):
             loader.write_ready.eq(activations.load_ready),
         ]
 
+    def _trace(self, m, update, finish: Signal) -> None:
+        m.d.comb += [
+            self.trace.write.eq(update.write_valid),
+            self.trace.address.eq(update.write_weight_address),
+            self.trace.bank.eq(update.write_bank),
+            self.trace.mask.eq(update.write_mask),
+            self.trace.weights.eq(update.write_weights),
+            self.trace.counter_address.eq(update.write_counter_address),
+            self.trace.counters.eq(update.write_counters),
+            self.trace.sample_done.eq(delayed(m, finish, 1)),
+        ]
+
     def _counters(self, m, bus, clear: Signal, increments: dict) -> None:
         """Status counters: they stop at their limit and say so."""
         flags = []
+        clear_late = Signal()
+        m.d.sync += clear_late.eq(clear)
         for register in COUNTERS:
             value = getattr(bus, register.name)
-            increment = increments.get(register.name, 0)
+            # A cycle late, like ``clear``: what they count is known late in its cycle.
+            increment = Const(0)
+            if register.name in increments:
+                source = increments[register.name]
+                increment = Signal(len(source), name=f"{register.name}_more")
+                m.d.sync += increment.eq(source)
             full = Signal(name=f"{register.name}_full")
             total = Signal(len(value) + 1, name=f"{register.name}_total")
             held = Signal(len(value), name=f"{register.name}_count")
             m.d.comb += [value.eq(held), total.eq(held + increment)]
-            with m.If(clear):
+            with m.If(clear_late):
                 m.d.sync += [held.eq(0), full.eq(0)]
             with m.Elif(total[-1]):
                 m.d.sync += [held.eq(~0), full.eq(1)]

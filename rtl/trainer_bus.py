@@ -106,7 +106,7 @@ class TrainerBus(wiring.Component):
             region.eq(request.address >> OFFSET_BITS),
             offset.eq(request.address),
             self.write_data.eq(request.data),
-            free.eq((waiting == 0) & (~self.o.valid | self.o.ready)),
+            free.eq((waiting == 0) & ~self.o.valid),
             self.i.ready.eq(looked),
         ]
 

@@ -15,6 +15,7 @@ from ..golden.trainer_config import TrainerConfig
 from ..golden.update_parameters import UpdateParameters
 
 BUS_WIDTH = 32
+COLUMN_BITS = 1 << 14  # of a block memory of the parts that are fast
 SINGLE_PORT_GRANULARITY = 4  # bits of a word that iCE40 SPRAM writes at once
 STREAK_MAX = 63  # a controller's state is one word of the bus
 
@@ -63,6 +64,11 @@ class LayerPlan:
     window_base: int
     error_base: int
 
+    @property
+    def forward_cycles(self) -> int:
+        """Cycles of its rows in the forward pass."""
+        return self.row_groups * self.period
+
 
 class TrainerPlan:
     """Memory layout of a trainer.
@@ -107,6 +113,11 @@ class TrainerPlan:
                 f"not {config.precision.patience}"
             )
         self._check_memories()
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Give every layer its place: ``layers``, ``weight_depth`` and ``activation_depth``."""
+        config, lanes, rows = self.config, self.hardware.lanes, self.hardware.rows
         plans = []
         weight_base = 0
         first = ceil_div(config.layers[0], lanes)
@@ -181,6 +192,12 @@ class TrainerPlan:
             counter_width=config.of("counter_width", 0),
             probability_shift_max=self.probability_shift_max,
         )
+
+    @property
+    def update_confidence(self) -> tuple[int, ...]:
+        """α of each layer, for the trits that the update is given."""
+        layers = range(self.config.layer_count)
+        return tuple(self.config.of("gradient_confidence", l) for l in layers)
 
     @property
     def quantises(self) -> bool:
@@ -267,7 +284,22 @@ class TrainerPlan:
     @property
     def pixels(self) -> int:
         """Pixels of a sample: the network's inputs divided by the planes."""
-        return self.config.layers[0] // len(self.hardware.planes)
+        return self.config.inputs // len(self.hardware.planes)
+
+    @property
+    def plane_sets(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """Planes whose trits are loaded together, in the order in which they lie."""
+        return tuple((plane,) for plane in self.hardware.planes)
+
+    @property
+    def loaded_lanes(self) -> int:
+        """What the loader puts into a word: trits, or pixels."""
+        return self.hardware.lanes
+
+    @property
+    def image(self) -> tuple[int, int] | None:
+        """(height, width) where pixels form an image."""
+        return self.hardware.image
 
     @property
     def pixels_per_word(self) -> int:
@@ -283,6 +315,16 @@ class TrainerPlan:
     def store_depth(self) -> int:
         """Words of the sample store."""
         return self.record_words * self.hardware.store_samples
+
+    @property
+    def store_column(self) -> int | None:
+        """Bits of a word of the store that one memory of full depth holds; None: all.
+
+        Only where the clock matters more than some blocks: then each is a block of its own.
+        """
+        if not self.hardware.memory_register:
+            return None
+        return max(1, min(BUS_WIDTH, COLUMN_BITS >> (self.store_depth - 1).bit_length()))
 
     @cached_property
     def sum_width(self) -> int:

@@ -39,6 +39,7 @@ class UpdatePass(wiring.Component):
     shift : In, state : Out(32), load : In(1), load_state : In(32)
         s of rule ``ema_dst``, and its generator: a word for 32 lanes of an open group.
     busy : Out(1)
+        Words are on their way; when it falls, the last is written in that cycle.
     """
 
     def __init__(self, plan: TrainerPlan) -> None:
@@ -109,7 +110,7 @@ class UpdatePass(wiring.Component):
                 m.d.sync += step.eq(step + 1)
 
         confident = Signal()
-        confidence = Array(plan.config.gradient_confidence)[self.layer]
+        confidence = Array(plan.update_confidence)[self.layer]
         m.d.comb += confident.eq(abs(row.error) > confidence)
 
         # Cycle read_latency: each lane's operands are picked from what was read.
@@ -181,7 +182,7 @@ class UpdatePass(wiring.Component):
             self.flips.eq(tree_sum(parts)),
         ]
         m.d.comb += [
-            self.busy.eq(self.i.valid | reading.any() | self.write_valid),
+            self.busy.eq(self.i.valid | reading.any()),
         ]
         return m
 

@@ -27,8 +27,8 @@ class WeightMemory(wiring.Component):
     update_write : In(1), update_write_address, update_write_bank, update_write_data : In
     update_write_mask : In
         A bit a chunk.
-    initial_write : In(1), initial_address, initial_bank, initial_data : In
-        Whole words, and zeros in the banks that follow: a layer may end before the last bank.
+    initial_write : In(1), initial_address, initial_bank, initial_data, initial_mask : In
+        A chunk, and zeros in the banks that follow: a layer may end before the last bank.
     """
 
     def __init__(self, plan: TrainerPlan) -> None:
@@ -56,7 +56,8 @@ class WeightMemory(wiring.Component):
                 "initial_write": In(1),
                 "initial_address": In(address),
                 "initial_bank": In(bank),
-                "initial_data": In(word),
+                "initial_data": In(2 * plan.weight_chunk),
+                "initial_mask": In(plan.weight_chunks),
             }
         )
 
@@ -130,8 +131,12 @@ class WeightMemory(wiring.Component):
                 m.d.comb += [
                     bank.write.eq(self.initial_bank <= r),
                     bank.write_address.eq(self.initial_address),
-                    bank.write_data.eq(Mux(self.initial_bank == r, self.initial_data, 0)),
-                    bank.write_mask.eq(~0),
+                    bank.write_data.eq(
+                        Mux(self.initial_bank == r, self.initial_data, 0).replicate(
+                            plan.weight_chunks
+                        )
+                    ),
+                    bank.write_mask.eq(self.initial_mask),
                 ]
             with m.Else():
                 chunk = self.host.write_data[:chunk_width]

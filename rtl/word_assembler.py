@@ -40,6 +40,8 @@ class WordAssembler(wiring.Component):
         Slot at which they enter; constant within a word.
     complete : In(1)
         With ``push``: these are the last of the word.
+    clear : In(1)
+        Without ``push``: forget what has entered.
     word : Out(lanes · width), valid : Out(1)
         The word, in the one cycle after its last push. The next word may follow at once.
     """
@@ -58,6 +60,7 @@ class WordAssembler(wiring.Component):
                 "data": In(step * width),
                 "entry": In(range(self.slots)),
                 "complete": In(1),
+                "clear": In(1),
                 "word": Out(lanes * width),
                 "valid": Out(1),
             }
@@ -71,6 +74,8 @@ class WordAssembler(wiring.Component):
 
         m.d.comb += self.word.eq(Cat(slots))
         m.d.sync += self.valid.eq(self.push & self.complete)
+        with m.If(self.clear):
+            m.d.sync += started.eq(0)
         with m.If(self.push):
             m.d.sync += started.eq(~self.complete)
             for i, slot in enumerate(slots):

@@ -5,8 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from ..golden.design import DesignConfig
+from ..rtl.convolution_trainer import trainer_of
 from ..rtl.link import Link
-from ..rtl.trainer import Trainer
 
 INPUT_BYTES = 512
 ANSWER_BYTES = 256
@@ -48,7 +48,8 @@ class LinkedTrainer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.link = link = Link()
-        trainer = Trainer(self.design.network, self.design.hardware, config_hash=self.config_hash)
+        design = self.design
+        trainer = trainer_of(design.network, design.hardware, config_hash=self.config_hash)
         m.submodules.trainer = ResetInserter(link.reset)(trainer)
         connect(m, link.request, trainer.i)
         connect(m, trainer.o, link.response)

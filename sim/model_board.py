@@ -12,6 +12,7 @@ from ..golden.link import Link, LinkStatus
 from ..golden.sample_store import SampleStore
 from ..golden.trainer import Trainer
 from ..golden.trainer_state import COUNTS
+from ..rtl.convolution_plan import plan_of
 from ..rtl.register_map import (
     IDENTITY,
     OFFSET_BITS,
@@ -20,7 +21,6 @@ from ..rtl.register_map import (
     register_addresses,
     registers,
 )
-from ..rtl.trainer_plan import TrainerPlan
 
 GENERATOR_MASK = 0xFFFF
 
@@ -45,7 +45,7 @@ class ModelBoard:
 
     def __init__(self, design: DesignConfig, *, config_hash: int | None = None) -> None:
         self.design = design
-        self.plan = TrainerPlan(design.network, design.hardware)
+        self.plan = plan_of(design.network, design.hardware)
         self.image = MemoryImage(self.plan)
         self.link = Link(self.access, self.reset)
         self._table = registers(design.network)
@@ -153,7 +153,13 @@ class ModelBoard:
         pixels = pixels.reshape(count, -1)[:, : plan.pixels]
         labels = stored[:, -1] & 0xFFFF
         hardware = plan.hardware
-        store = SampleStore(pixels, labels, planes=hardware.planes, image=hardware.image)
+        store = SampleStore(
+            pixels,
+            labels,
+            planes=hardware.planes,
+            image=plan.image,
+            channel_last=plan.config.convolves,
+        )
         if self.registers["learn"]:
             for _ in range(self.registers["epochs"]):
                 trainer.fit_store(store, shift=bool(self.registers["shift"]))

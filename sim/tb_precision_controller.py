@@ -1,11 +1,13 @@
 """Bench of ``rtl.precision_controller.PrecisionController``.
 
-Parameters: ``parameters`` (fields of PrecisionParameters), ``seed``, and optionally ``vectors``
-(.npz as ``golden.precision_controller.check_vectors`` takes it).
+Parameters: ``parameters`` (fields of PrecisionParameters), ``seed``, and optionally ``coverage``
+(file of ``functional_coverage``) and ``vectors`` (.npz as
+``golden.precision_controller.check_vectors`` takes it).
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Sequence
@@ -21,12 +23,14 @@ from ..golden.precision_controller import (
     PrecisionController,
     PrecisionParameters,
     PrecisionState,
+    Window,
     check_vectors,
 )
 from ..rtl.precision_controller import PrecisionController as Design
 from ..rtl.precision_controller import state_layout
 from ..rtl.quantizer import input_layout, output_layout
 from .agents import pattern
+from .functional_coverage import record, window_cross
 from .payload import Payload
 from .scoreboard import compare
 from .testbench import PARAMETERS_VARIABLE, Testbench
@@ -34,6 +38,14 @@ from .testbench import PARAMETERS_VARIABLE, Testbench
 Tensors = Sequence[NDArray[np.int64]]
 GIVEN = json.loads(os.environ.get(PARAMETERS_VARIABLE, "{}"))
 EXHAUSTIVE_WIDTH = 16
+FALLBACK = 0xACE1
+
+
+class Watched(PrecisionController):
+    """The golden controller; its decisions are counted where the bench was asked to."""
+
+    def decided(self, before: PrecisionState, window: Window) -> None:
+        record(GIVEN.get("coverage"), [window_cross(self.parameters, before, window, self.state)])
 
 
 class PrecisionBench(Testbench):
@@ -49,7 +61,7 @@ class PrecisionBench(Testbench):
         self.range = signed_range(self.parameters.input_width)
 
     def new_golden(self) -> PrecisionController:
-        return PrecisionController(self.parameters, GIVEN["seed"])
+        return Watched(self.parameters, GIVEN["seed"])
 
     async def begin(self, idle: bool = False, stall: bool = False) -> None:
         self.dut.load.value = 0
@@ -109,12 +121,13 @@ class PrecisionBench(Testbench):
         """Wait until the design has taken ``count`` values."""
         await self.until(lambda: len(self.i.sent) >= count, 8 * count + 100, f"{count} values")
 
-    async def load(self, state: PrecisionState) -> None:
-        """Load a state into both; whatever is under way ends."""
+    async def load(self, state: PrecisionState, lfsr: int | None = None) -> None:
+        """Load a state into both, the design's generator from ``lfsr`` where that is given."""
         self.cancel_agents()
         self.golden = self.new_golden()
         self.golden.load(state)
-        self.dut.load_state.value = self.state.pack(**state._asdict())
+        given = state._asdict() | ({} if lfsr is None else {"lfsr": lfsr})
+        self.dut.load_state.value = self.state.pack(**given)
         self.dut.load.value = 1
         await ClockCycles(self.clk, 1)
         self.dut.load.value = 0
@@ -214,6 +227,103 @@ async def load_in_mid_stream(dut: Any) -> None:
             await tb.load(PrecisionState(exponent, width, phase % p.patience, 1 + 999 * phase))
             tb.connect()
             await tb.check(tb.traffic(100, seed=50 + phase))
+
+
+@cocotb.test()
+async def every_decision(dut: Any) -> None:
+    """A window that asks for more, for less and for nothing, exact and not, in states of note."""
+    tb = PrecisionBench(dut)
+    await tb.begin()
+    p, random = tb.parameters, np.random.default_rng(6)
+    narrowest, widest = p.width_limits
+    exponents = sorted({0, 1 & p.exponent_max, p.exponent_max // 2, p.exponent_max})
+    for exponent, width, streak, bits, kind in itertools.product(
+        exponents,
+        sorted({narrowest, min(narrowest + 1, widest), (narrowest + widest) // 2, widest}),
+        sorted({0, p.patience - 1}),
+        (-1, 0, 1),  # of the largest magnitudes, beyond the half of the range
+        ("upper half", "exact", "mostly small", "one beyond", "least but two", "least but two"),
+    ):
+        top = min(exponent + width - 1 + bits, p.input_width - 1)
+        low, high = 1 << max(top - 1, 0), (1 << top) - 1
+        values = random.integers(low, max(low, high) + 1, min(p.window, 64))
+        if kind == "mostly small":
+            rest = len(values[2:])
+            values[2:] = 2 ** random.uniform(0, max(exponent, 1), rest)
+        elif kind == "exact":
+            values = np.maximum(values >> exponent << exponent, low)
+        elif kind == "least but two":
+            values[2:] = 1
+        if kind in ("one beyond", "least but two"):
+            values[0] = tb.range[1]
+        await tb.load(PrecisionState(exponent, width, streak, int(random.integers(1, 1 << 16))))
+        tb.connect()
+        signed = np.clip(values * random.choice([-1, 1], len(values)), *tb.range)
+        await tb.check([signed] * -(-p.window // len(signed)))
+
+
+@cocotb.test()
+async def every_generator_state_loads(dut: Any) -> None:
+    """Single bits, and zero, which reads as the fallback."""
+    tb = PrecisionBench(dut)
+    await tb.begin()
+    p = tb.parameters
+    for lfsr in (*(1 << bit for bit in range(16)), 0):
+        state = PrecisionState(p.exponent, p.width, 0, lfsr or FALLBACK)
+        await tb.load(state, lfsr=lfsr)
+        tb.connect()
+        await tb.check(tb.traffic(20, seed=lfsr))
+
+
+@cocotb.test()
+async def idle_is_low_while_a_value_is_inside(dut: Any) -> None:
+    """Also while it waits at the output, which takes it whether or not anybody takes from it."""
+    tb = PrecisionBench(dut)
+    await tb.begin(stall=False)
+    tb.o.cancel()
+    assert int(dut.idle.value) == 1
+    window = tb.parameters.window
+    tb.i.send(tb.pack([np.array([tb.range[1]])]))
+    await tb.taken(1)
+    for _ in range(Design.LATENCY + 2):
+        await ClockCycles(tb.clk, 1)
+        assert int(dut.idle.value) == 0, f"idle with a value inside at cycle {tb.cycle}"
+    dut.o__ready.value = 1
+    tb.i.send(tb.pack([np.full(window - 1, tb.range[1])]))
+    await tb.taken(window)
+    busy = 0
+    while not int(dut.idle.value):
+        busy += 1
+        await ClockCycles(tb.clk, 1)
+        assert busy < 100
+    assert busy > Design.LATENCY, "idle while a decision falls"
+
+
+@cocotb.test()
+async def reset_of_one_cycle_while_values_are_offered(dut: Any) -> None:
+    tb = PrecisionBench(dut)
+    await tb.begin()
+    for phase in range(6):
+        tb.i.send(tb.pack(tb.traffic(60, seed=phase)))
+        await tb.taken(30 + phase)
+        tb.cancel_agents()
+        dut.i__payload.value = tb.input.pack(value=tb.range[1], last=1)
+        dut.i__valid.value = 1
+        dut.rst.value = 1
+        await ClockCycles(tb.clk, 1)
+        dut.i__valid.value = 0
+        dut.rst.value = 0
+        tb.golden = tb.new_golden()
+        tb.connect()
+        await ClockCycles(tb.clk, 1)
+        tb.check_status()
+        await ClockCycles(tb.clk, 8)
+        assert not tb.o.received, "a value of before the reset"
+        await tb.check(tb.traffic(60, seed=phase))
+        tb.cancel_agents()
+        await tb.reset()
+        tb.golden = tb.new_golden()
+        tb.connect()
 
 
 @cocotb.test()

@@ -108,6 +108,22 @@ class DotBench(Testbench):
         self.dut.enable.value = 0
         return received, cycles
 
+    def runs(self, count: int, seed: int) -> tuple[Codes, Codes]:
+        """Runs of lanes whose products are mostly alike, so that every sum and carry comes up."""
+        generator = np.random.default_rng(seed)
+        shape = (count, self.parameters.lanes)
+        a, w = (generator.integers(0, self.codes, shape) for _ in range(2))
+        signs = np.arange(shape[1]) // (1 << generator.integers(0, 7, (count, 1)))
+        signs = np.take_along_axis(generator.integers(-1, 2, shape), signs, axis=1)
+        alike = generator.random(shape) < generator.choice([0.5, 0.8, 0.95, 1.0], (count, 1))
+        one, other = (0, 1) if self.parameters.binary else (1, 3)
+        equal = np.where(signs > 0, one, other)
+        a = np.where(alike, np.where(generator.random(shape) < 0.5, one, other), a)
+        w = np.where(alike, np.where(equal == one, a, one + other - a), w)
+        if not self.parameters.binary:
+            w = np.where(alike & (signs == 0), 0, w)
+        return a, w
+
     def random(self, count: int, seed: int, zeros: float = 0.0) -> tuple[Codes, Codes]:
         """Codes of every kind, illegal ones too, with a share of lanes set to the code 0."""
         generator = np.random.default_rng(seed)
@@ -143,6 +159,14 @@ async def extremes(dut: Any) -> None:
     pairs = [(x, y) for x in range(tb.codes) for y in range(tb.codes)]
     a, w = (np.repeat([[pair[i]] for pair in pairs], tb.parameters.lanes, axis=1) for i in (0, 1))
     await tb.check(a, w)
+
+
+@cocotb.test()
+async def runs_of_lanes(dut: Any) -> None:
+    """Sums all over the range, and their halves, quarters and so on, independently."""
+    tb = DotBench(dut)
+    await tb.begin()
+    await tb.check(*tb.runs(1200, seed=9))
 
 
 @cocotb.test()

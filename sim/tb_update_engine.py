@@ -6,6 +6,8 @@ engine : dict
     Fields of ``UpdateParameters``.
 seed : int
     Seed of the engine's generators, 1 by default.
+coverage : str
+    Path of a file of ``functional_coverage``, where wanted.
 vectors : str
     Path of an .npz file, for the test ``recorded_vectors`` alone. Its arrays: ``grad``,
     ``momentum`` (where the rule keeps one) and ``weight``, integers [rows, inputs], each row
@@ -28,6 +30,7 @@ from ..golden.update_engine import UpdateEngine, UpdateParameters, check_vectors
 from ..golden.update_rules import gradient_range, momentum_range, weight_range
 from ..rtl import update_engine as rtl
 from .agents import pattern
+from .functional_coverage import record
 from .testbench import PARAMETERS_VARIABLE, Testbench, parameters
 from .update_traffic import Row, UpdateTraffic, decode_trits
 
@@ -103,6 +106,7 @@ class Bench:
     async def run(self, rows: list[Row], idle: bool = False, stall: bool = False) -> None:
         """Feed ``rows`` and compare every word and the generator states with golden."""
         words, expected = self.traffic.words(rows, self.golden)
+        record(parameters().get("coverage"), self.traffic.met)
         source = self.tb.source("i", pattern(idle, seed=1))
         sink = self.tb.sink("o", pattern(stall, seed=2))
         source.send(words)
@@ -172,6 +176,9 @@ async def extremes(dut: Any) -> None:
         for shift in sorted({0, 1 & p.shift_max, p.shift_max}):
             bench.configure(threshold=threshold, shift=shift)
             await bench.run([Row(*lanes)])
+    for threshold in sorted({0, 1 & top, top}) if p.gate_shift_max else ():
+        bench.configure(threshold=threshold, gate_shift=p.gate_shift_max)
+        await bench.run([Row(*lanes)] * 3)
 
 
 @cocotb.test()
@@ -209,6 +216,16 @@ async def reset_in_mid_stream(dut: Any) -> None:
 
 
 @cocotb.test()
+async def takes_a_word_while_the_output_stalls(dut: Any) -> None:
+    """An empty output register is filled whether or not anybody takes from it."""
+    bench = await Bench(dut).start()
+    words, _ = bench.traffic.words([bench.traffic.random_row(bench.rng, 1)], UpdateEngine(bench.p))
+    source = bench.tb.source("i")
+    source.send(words)
+    await bench.tb.until(lambda: not source.busy, 10, "a word to be taken")
+
+
+@cocotb.test()
 async def loaded_states(dut: Any) -> None:
     """Generators start from what was loaded; a zero never stalls them."""
     bench = await Bench(dut).start()
@@ -216,6 +233,9 @@ async def loaded_states(dut: Any) -> None:
     for lfsr_state, xorshift_state in ((0x1234, 0xDEADBEEF), (1, 1), (0, 0), (0xFFFF, 0xFFFFFFFF)):
         await bench.load(lfsr_state, xorshift_state)
         await bench.run(bench.traffic.random_rows(bench.rng, 4))
+    for bit in range(32):
+        await bench.load(1 << bit % 16, 1 << bit)
+        await bench.run([bench.traffic.random_row(bench.rng, 1)])
 
 
 @cocotb.test(skip=not 0 < input_bits() <= EXHAUSTIVE_BITS)

@@ -48,7 +48,8 @@ class Testbench:
     async def start(self) -> None:
         """Start the clock and reset the design."""
         Clock(self.clk, PERIOD_NS, "ns").start()
-        await self.reset()
+        # The first edge comes before ``rst``, and what a bench sees at an edge is from before it.
+        await self.reset(3)
 
     async def reset(self, cycles: int = 2) -> None:
         """Hold reset for ``cycles`` rising edges."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..golden.checks import ParameterError
 from ..golden.design import DesignConfig
 from ..golden.encoding import encode
 from ..golden.trainer import Trainer
@@ -78,7 +79,16 @@ class RecordingTrainer(Trainer):
 def record(
     design: DesignConfig, pixels: ArrayLike, labels: ArrayLike, seed: int = 1
 ) -> RecordingTrainer:
-    """Train the network of ``design`` once on ``pixels`` [n, pixels] with ``labels``, recorded."""
+    """Train the network of ``design`` once on ``pixels`` [n, pixels] with ``labels``, recorded.
+
+    Raises ParameterError where it has convolutions: their sums are of many positions, which no
+    block has as its vectors.
+    """
+    if design.network.convolves:
+        raise ParameterError(
+            "network must be dense for its traffic to be recorded; give vectors (--vectors FILE), "
+            "or hold the whole trainer against golden: trisign train CONFIG --engine rtl"
+        )
     trainer = RecordingTrainer(design.network, seed)
     trainer.fit(encode(pixels, design.hardware.planes), labels)
     return trainer

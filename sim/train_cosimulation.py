@@ -19,7 +19,6 @@ from cocotb.triggers import Timer
 
 from ..golden.checkpoint import STATE_PREFIX
 from ..golden.compiled import recording_trainer
-from ..golden.encoding import encode
 from ..rtl.register_map import Command, Region
 from .testbench import PERIOD_NS, parameters
 from .trainer_bench import BUSY, STATUS_COUNTERS, TrainerBench, controller_word
@@ -116,7 +115,7 @@ class TrainingBench(TrainerBench):
             if not await self.read("status") & BUSY:
                 break
             await Timer(LOOK_CYCLES * PERIOD_NS, "ns")
-        expected = self.golden.predict(encode(pixels, self.hardware.planes))
+        expected = self.golden.predict(self.encode(pixels))
         offsets = self.image.prediction_offsets(len(pixels))
         read = self.image.predictions(await self.read_words(Region.STORE, offsets))
         self._equal("predictions", expected, read)

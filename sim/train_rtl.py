@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from ..gen.config import short_hash
+from ..gen.config import plain_network, short_hash
 from ..gen.verilog import to_verilog
 from ..golden.checkpoint import STATE_PREFIX
 from ..golden.checks import DataError, choice
 from ..golden.design import DesignConfig
-from ..rtl.trainer import Trainer
-from ..rtl.trainer_plan import TrainerPlan
+from ..rtl.convolution_plan import plan_of
+from ..rtl.convolution_trainer import trainer_of
 from .compare import keep
 from .runner import SIMULATORS, require_simulator, run_bench
 from .train import Report, TrainingRun
@@ -41,7 +41,7 @@ def check(design: DesignConfig, samples: int, simulator: str) -> None:
 
 def trainer_verilog(design: DesignConfig) -> str:
     """Verilog of the trainer with the trace that a bench follows."""
-    trainer = Trainer(
+    trainer = trainer_of(
         design.network, design.hardware, config_hash=int(short_hash(design), 16), trace=True
     )
     return to_verilog(trainer, "trainer")
@@ -78,7 +78,7 @@ def train_rtl(run: TrainingRun, simulator: str) -> dict[str, Any]:
                 "trainer",
                 f"{__package__}.train_cosimulation",
                 parameters={
-                    "network": plain(run.design.network),
+                    "network": plain_network(run.design.network),
                     "hardware": plain(run.design.hardware),
                     "config_hash": int(short_hash(run.design), 16),
                     "vectors": str(keep("train", vectors)),
@@ -102,13 +102,13 @@ def summary(
     measured with learning off, loading and loss included. Training is related to both. Cycles a
     second are those of the epochs, comparison included, by the clock and by processor time.
     """
-    plan = TrainerPlan(run.design.network, run.design.hardware)
+    plan = plan_of(run.design.network, run.design.hardware)
     cycles = [entry["cycles"] for entry in run.history if "cycles" in entry]
     measured: dict[str, Any] = {
         "simulator": simulator,
         "cycles": cycles,
         "writes_compared": sum(entry.get("writes", 0) for entry in run.history),
-        "forward_cycles": sum(layer.row_groups * layer.period for layer in plan.layers),
+        "forward_cycles": sum(layer.forward_cycles for layer in plan.layers),
         "predictions": predicted["samples"],
         "prediction_accuracy": predicted["correct"] / predicted["samples"],
         "prediction_cycles_per_sample": predicted["cycles"] / predicted["samples"],

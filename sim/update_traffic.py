@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from ..golden.trits import from_code, to_code
 from ..golden.update_engine import UpdateEngine, UpdateParameters
 from ..golden.update_rules import gradient_range, momentum_range, weight_range
 from ..rtl.update_engine import groups_per_word, input_layout, output_layout
+from .functional_coverage import update_crosses
 from .payload import Payload
 from .scoreboard import compare
 
@@ -68,12 +70,17 @@ class UpdateTraffic:
     def words(
         self, rows: Sequence[Row], golden: UpdateEngine
     ) -> tuple[list[int], list[dict[str, Any]]]:
-        """Payloads to send for ``rows``, and the records that ``golden`` makes of them."""
+        """Payloads to send for ``rows``, and the records that ``golden`` makes of them.
+
+        What they meet of ``functional_coverage`` is in ``met``.
+        """
+        self.met: Counter[str] = Counter()
         payloads: list[int] = []
         records: list[dict[str, Any]] = []
         p = self.parameters
         for row in rows:
             result = golden.process_row(row.gradient, row.momentum, row.weight)
+            self.met += update_crosses(p, *row[:3], result.weight, result.written, golden.threshold)
             gradient: NDArray[Any] = row.gradient
             weight: NDArray[Any] = row.weight
             if row.gradient_code is not None:

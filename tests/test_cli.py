@@ -74,7 +74,8 @@ def test_boards_as_json(run: Run) -> None:
     assert code == 0
     assert found.keys() == boards.BOARDS.keys()
     assert found["ulx3s_85f"]["part"] == "LFE5U-85F BG381 6"
-    assert found["ulx3s_85f"]["configurations"] == ["digits-ulx3s-85f"]
+    names = ["digits-conv-ulx3s-85f", "digits-ulx3s-85f"]
+    assert found["ulx3s_85f"]["configurations"] == names
 
 
 def test_boards_clocks_are_known() -> None:

@@ -71,13 +71,16 @@ def test_ten_epochs(config: TrainerConfig) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("config", "wanted_plain", "wanted_nine"),
-    # 98.8 of three seeds' 1080 digits are 1067, which is 98.796.
-    [(TWO, 99.0, 98.2), (THREE, 100 * 1067 / 1080, 98.3), (SLOWING, 99.2, 98.7)],
+    ("config", "seeds", "wanted_plain", "wanted_nine"),
+    # Seeds of THREE differ by up to 2.5 points: three of them decide little (1 to 3: 98.796).
+    [(TWO, 3, 99.0, 98.2), (THREE, 8, 98.8, 98.3), (SLOWING, 3, 99.2, 98.7)],
     ids=["two", "three", "three, slowing counters"],
 )
-def test_two_hundred_epochs(config: TrainerConfig, wanted_plain: float, wanted_nine: float) -> None:
-    """Means of three seeds."""
-    plain, nine = np.mean([accuracy(config, seed, 200) for seed in range(1, 4)], axis=0)
-    assert plain >= wanted_plain - 1e-9
+def test_two_hundred_epochs(
+    config: TrainerConfig, seeds: int, wanted_plain: float, wanted_nine: float
+) -> None:
+    """Means of the seeds from 1 on."""
+    found = [accuracy(config, seed, 200) for seed in range(1, seeds + 1)]
+    plain, nine = np.mean(found, axis=0)
+    assert plain >= wanted_plain
     assert nine >= wanted_nine

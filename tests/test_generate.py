@@ -32,7 +32,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """One small block, for tests of the folder."""
-    monkeypatch.setattr(generate, "BLOCKS", {"lfsr": BLOCKS["lfsr"]})
+    monkeypatch.setattr(generate, "of_design", lambda design: [BLOCKS["lfsr"]])
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:
@@ -186,12 +186,12 @@ def test_nothing_is_left_half_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Any, there_before: bool
 ) -> None:
     out = tmp_path / "deep" / "out"
-    blocks = {name: BLOCKS[name] for name in ("lfsr", "xorshift")}
-    monkeypatch.setattr(generate, "BLOCKS", {"lfsr": BLOCKS["lfsr"]})
+    blocks = [BLOCKS[name] for name in ("lfsr", "xorshift")]
+    monkeypatch.setattr(generate, "of_design", lambda design: [BLOCKS["lfsr"]])
     if there_before:
         generate.generate(DESIGN, out)
     before = contents(tmp_path)
-    monkeypatch.setattr(generate, "BLOCKS", blocks)
+    monkeypatch.setattr(generate, "of_design", lambda design: blocks)
     block_verilog = generate.block_verilog
 
     def fail_at_the_second(block: Any, design: Any) -> Any:

@@ -451,12 +451,12 @@ def test_rtl_engine(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert measured["prediction_accuracy"] == expected["final_test_accuracy"]
     assert measured["writes_compared"] == 2 * record["groups_written"]
 
-    plain = train_rtl.plain
+    plain = train_rtl.plain_network
 
     def another_window(parameters: Any) -> dict[str, Any]:
         return {k: 0 if k == "window" else v for k, v in plain(parameters).items()}
 
-    monkeypatch.setattr(train_rtl, "plain", another_window)
+    monkeypatch.setattr(train_rtl, "plain_network", another_window)
     before = Path("run.npz").read_bytes()
     code, out, _ = run(*arguments, "--epochs", "3", "--resume", "--quiet")
     assert code == 1

@@ -26,6 +26,9 @@ SMALL = {
 }
 DEEP = {**SMALL, "layers": (48, 12, 7, 10), "threshold": (2, 1, 0)}
 WIDE = {**SMALL, "layers": (48, 21, 10), "gate_shift": 0}
+# Loading takes less than the forward pass: the next sample begins ahead, and few are learnt from.
+TALL = {**SMALL, "layers": (48, 40, 10), "margin": 1}
+TALL_DEEP = {**DEEP, "layers": (48, 40, 24, 10), "margin": 1}
 HINGE = {**DEEP, "loss": "squared_hinge", "gate_shift": (1, 0, 2)}
 AVERAGE = {
     "layers": (48, 12, 10),
@@ -84,6 +87,8 @@ def run(
         (DEEP, 8, 2, 4, TRAINING),  # a group spans words
         (DEEP, 32, 2, 8, TRAINING),  # a word holds groups; a row ends inside a word
         (WIDE, 16, 4, 16, TRAINING),
+        (TALL, 16, 1, 16, None),
+        (TALL_DEEP, 16, 2, 8, TRAINING),
         (AVERAGE, 64, 1, 64, TRAINING),  # several random words a cycle
         (AVERAGE, 16, 2, 8, TRAINING),  # a random word serves several cycles
     ],
@@ -112,6 +117,7 @@ def test_small_networks(
     ("network", "layout", "benches"),
     [
         (SMALL, {"lanes": 16, **REGISTER}, None),
+        (TALL_DEEP, {"lanes": 16, "pipeline": (2, 4), **REGISTER}, TRAINING),
         # Loading takes longer than training; rows do not fill the banks, which begin undefined.
         (WIDE, {"lanes": 16, "rows": 4, "counter_lanes": 8, **ONE_PORT}, None),
         # A word of the host lies in both parts of a counter word.

@@ -20,6 +20,8 @@ SAMPLES = 40
 
 CASES = {
     "wide": "[network]\nlayers = [192, 24, 10]\nrng_group = 32\n[hardware]\nlanes = 64",
+    # The forward pass takes longer than loading: the next sample begins before the last layer.
+    "ahead": "[network]\nlayers = [192, 72, 10]\nmargin = 4\n[hardware]\nlanes = 64",
     "rows": "[network]\nlayers = [192, 40, 10]\n[hardware]\nlanes = 32\nrows = 2\n"
     "memory_register = true\npipeline = [4]",
     "narrow": "[network]\nlayers = [192, 24, 10]\nrng_group = 32\n[hardware]\nlanes = 32\n"

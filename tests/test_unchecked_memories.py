@@ -20,7 +20,8 @@ from trisign.rtl.trainer import Trainer
 from trisign.sim.runner import BenchFailure, run_bench
 
 MODULE = re.compile(r"^module .*?^endmodule", re.MULTILINE | re.DOTALL)
-READ = re.compile(r"(\S+) <= (words\[(\S+)\]);")
+READ = re.compile(r"(\S+) <= (words\d*\[(\S+)\]);")
+WRITE = re.compile(r"words\d*\[([^]]+)\](?:\[[^]]+\])? <=")
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "small": (SMALL, {"lanes": 16, "counter_lanes": 8}),
     "registered": (SMALL, {"lanes": 16, "memory_register": True, "pipeline": (2,)}),
@@ -40,8 +41,9 @@ def spoiled(verilog: str) -> tuple[str, int]:
         body = match[0]
         if "no_rw_check" not in body:
             return body
+        (address,) = {*WRITE.findall(body)}
         body, found = READ.subn(
-            r"\1 <= (|write__en && write__addr == \3) ? {1024{1'bx}} : \2;", body
+            rf"\1 <= (|write__en && {address} == \3) ? {{1024{{1'bx}}}} : \2;", body
         )
         count += found
         return body
@@ -80,7 +82,7 @@ def test_a_collision_that_is_looked_at_is_found(tmp_path: Path) -> None:
     """Every read unknown: the bench sees it."""
     network, hardware = SMALL, {"lanes": 16, "store_samples": 4, "image": (4, 4)}
     verilog, _ = spoiled(trainer_verilog(network, hardware))
-    broken = verilog.replace("(|write__en && write__addr ==", "(1'b1 || write__addr ==")
+    broken = verilog.replace("(|write__en && ", "(1'b1 || ")
     assert broken != verilog
     with pytest.raises(BenchFailure):
         run(broken, network, hardware, write_vectors(tmp_path / "vectors.npz", 4, True))
