@@ -54,8 +54,9 @@ def bench(
         design or PrecisionController(parameters, seed=SEED), "precision_controller"
     )
     given = {"parameters": asdict(parameters), "seed": SEED}
-    if "vectors" in options:
-        given["vectors"] = str(options.pop("vectors"))
+    for name in ("vectors", "coverage"):
+        if name in options:
+            given[name] = str(options.pop(name))
     return run_bench(
         verilog,
         "precision_controller",

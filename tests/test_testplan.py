@@ -21,9 +21,12 @@ from trisign.gen.blocks import BLOCKS
 ROOT = Path(__file__).parent.parent
 PLAN = tomllib.loads((ROOT / "testplan.toml").read_text())
 PAGE = ROOT / "docs" / "verification.md"
+FIGURES = tomllib.loads((ROOT / "tests" / "signoff.toml").read_text())["figure"]
+STATES = ("done", "partly", "open")
 STAGES = ("V1", "V2", "V3")
 POINTS = [(block, point) for block, entry in PLAN.items() for point in entry["points"]]
 NAMED = sorted({test for _, point in POINTS for test in point["tests"]})
+FIGURE_FIELDS = ("what", "command", "state", "result")
 FIELDS = {"stage", "name", "what", "tests"}
 
 
@@ -77,6 +80,8 @@ def page() -> str:
         "Made from `testplan.toml` by `python tests/test_testplan.py --write`. `make test` fails",
         "when a test named here is missing, did not run, or did not pass.",
         "",
+        "Figures of runs that take longer are at the end, with what is not done yet.",
+        "",
         "V1: the block works and is reset cleanly. V2: every feature, at random and at its",
         "extremes, under any stalls. V3: proved, exhausted, or sabotaged.",
     ]
@@ -86,7 +91,17 @@ def page() -> str:
         for point in entry["points"]:
             tests = ", ".join(f"`{test.split('::')[1]}`" for test in point["tests"])
             lines.append(f"| {point['stage']} | {point['name']} | {point['what']} | {tests} |")
+    lines += ["", "## Long runs", "", "| what | command | state | result |", "|---|---|---|---|"]
+    for figure in FIGURES:
+        what, command, state, result = (figure[key] for key in FIGURE_FIELDS)
+        lines.append(f"| {what} | `{command}` | {state} | {result} |")
     return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure["what"])
+def test_figures_have_a_state(figure: dict[str, str]) -> None:
+    assert set(figure) == set(FIGURE_FIELDS)
+    assert figure["state"] in STATES
 
 
 def test_the_page_is_up_to_date() -> None:

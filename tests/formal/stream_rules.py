@@ -48,12 +48,15 @@ class Rules:
         Inputs that stay 0: they change a waiting payload by design.
     flow : Flow, optional
         From stream ``i`` to stream ``o``.
+    loose : tuple of str
+        Inputs that may change at any time; those of no stream stay as they begin otherwise.
     """
 
     verilog: str
     name: str
     zero: tuple[str, ...] = ()
     flow: Flow | None = None
+    loose: tuple[str, ...] = ()
     inputs: dict[str, int] = field(init=False)
     outputs: dict[str, int] = field(init=False)
 
@@ -88,7 +91,7 @@ class Rules:
         in_streams = {f"{s}{part}" for s in self.streams for part in ("__payload", "__valid")}
         ready = {f"{s}__ready" for s in self.streams}
         for name, width in free.items():
-            if name not in in_streams | ready:
+            if name not in in_streams | ready | set(self.loose):
                 lines += [
                     f"  reg [{width - 1}:0] {name}_before;",
                     f"  always @(posedge clk) {name}_before <= {name};",
