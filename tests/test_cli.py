@@ -93,7 +93,7 @@ def test_estimate(run: Run) -> None:
 
 
 def test_generate(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generate, "BLOCKS", {"lfsr": BLOCKS["lfsr"]})
+    monkeypatch.setattr(generate, "of_design", lambda design: [BLOCKS["lfsr"]])
     code, out, err = run("generate", "digits-icebreaker", "--out", "out", "--json")
     assert code == 0
     assert json.loads(out) == json.loads(Path("out/manifest.json").read_text())

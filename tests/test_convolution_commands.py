@@ -205,7 +205,7 @@ def test_verilog_of_a_network_with_convolutions(
 ) -> None:
     """Every file but that of the precision controller, whose errors a dense network has."""
     path = tmp_path / "small.toml"
-    hardware = "[hardware]\nlanes = 8\n"
+    hardware = "[hardware]\nlanes = 32\n"
     path.write_text(DESIGN + CONVOLUTION.replace("conv = 6", "conv = 8") + hardware)
     out = tmp_path / "out"
     assert main(["generate", str(path), "--out", str(out)]) == 0
