@@ -65,12 +65,13 @@ def run_bench(options: argparse.Namespace) -> int:
     integer("seeds", options.seeds, 1, SEEDS_MAX)
     python = Path(options.python) if options.python else None
     found: dict[str, Any] = {"when": datetime.now(UTC).isoformat(timespec="seconds")}
-    texts = []
+
+    def tell(table: str) -> None:
+        """Each half as soon as it is there: the blocks take long."""
+        if not options.json:
+            print(f"{table}\n", flush=True)
+
     try:
-        if options.only != "core":
-            rows = bench_blocks.measure(bench_blocks.ENTRIES, seeds=options.seeds, report=progress)
-            found["blocks"] = [row.as_json() for row in rows]
-            texts.append(bench_blocks.table(rows))
         if options.only != "blocks":
             cores = []
             for name in options.core:
@@ -84,7 +85,11 @@ def run_bench(options: argparse.Namespace) -> int:
                 progress(f"{name}: {core.luts} LUTs, {core.fmax_mhz or 0:.1f} MHz")
                 cores.append(core)
             found["core"] = [core.as_json() for core in cores]
-            texts.append(bench_training.table(cores))
+            tell(bench_training.table(cores))
+        if options.only != "core":
+            rows = bench_blocks.measure(bench_blocks.ENTRIES, seeds=options.seeds, report=progress)
+            found["blocks"] = [row.as_json() for row in rows]
+            tell(bench_blocks.table(rows))
     except ToolFailure as error:
         print(f"trisign: {error}", file=sys.stderr)
         return 1
@@ -96,6 +101,5 @@ def run_bench(options: argparse.Namespace) -> int:
     if options.json:
         print_json(found)
     else:
-        print("\n\n".join(texts))
-        print(f"\nkept in {path}")
+        print(f"kept in {path}")
     return 0
