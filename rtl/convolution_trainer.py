@@ -8,7 +8,6 @@ from amaranth.lib.wiring import connect, flipped
 
 from ..golden.design import HardwareConfig
 from ..golden.trainer_config import TrainerConfig
-from . import lfsr
 from .convolution_forward import ConvolutionForward
 from .convolution_plan import ConvolutionPlan
 from .counter_memory import CounterMemory
@@ -18,19 +17,20 @@ from .initialiser import Initialiser
 from .line_writer import LineWriter
 from .margin_loss import MarginLoss
 from .ram import Ram
-from .register_map import IDENTITY, MARGIN_WIDTH, Command
+from .register_map import MARGIN_WIDTH
 from .sample_loader import SampleLoader
 from .sample_memory import SampleMemory
 from .tap_pass import TapPass
 from .tap_walker import CellWalker, TapWalker
 from .trainer import Trainer
+from .trainer_base import TrainerBase, Work
 from .trainer_bus import TrainerBus
 from .update_pass import UpdatePass
 from .weight_memory import WeightMemory
 from .window_memory import WindowMemory
 
 
-class ConvolutionTrainer(Trainer):
+class ConvolutionTrainer(TrainerBase):
     """Forward, loss, backward and update of a network that begins with convolutions.
 
     Equations: design section 4; golden: ``golden.trainer.Trainer``, equal to it in every weight,
@@ -64,12 +64,8 @@ class ConvolutionTrainer(Trainer):
         m.submodules.counters = counters = CounterMemory(plan)
         m.submodules.store = store = SampleMemory(plan)
 
-        # Sequencer state
-        layer = Signal(range(max(layer_count, 2)))
-        buffer = Signal()
-        label = Signal.like(loss.label)
-        record = Signal.like(loader.o.payload.record)
-        running, forwarding = Signal(), Signal()
+        work = Work(plan, loader)
+        forwarding = Signal()
 
         connect(m, flipped(self.i), bus.i)
         connect(m, bus.o, flipped(self.o))
@@ -79,8 +75,8 @@ class ConvolutionTrainer(Trainer):
             values = [getattr(bus, f"{name}_{l}") for l in range(layers)]
             return Array(values)[index[: max((layers - 1).bit_length(), 1)]]
 
-        below = Signal.like(layer)
-        m.d.comb += below.eq(layer - 1)
+        below = Signal.like(work.layer)
+        m.d.comb += below.eq(work.layer - 1)
         m.d.sync += [
             forward.threshold.eq(of_layer("threshold", forward.layer, top)),
             forward.window.eq(of_layer("window", forward.layer, top)),
@@ -88,12 +84,12 @@ class ConvolutionTrainer(Trainer):
             taps.confidence.eq(of_layer("confidence", below, top)),
         ]
         m.d.comb += [
-            taps.layer.eq(layer),
-            taps.label.eq(label),
+            taps.layer.eq(work.layer),
+            taps.label.eq(work.label),
             taps.rival.eq(loss.rival),
-            gate.layer.eq(layer),
-            gate.gate_shift.eq(of_layer("gate_shift", layer)),
-            update.layer.eq(layer),
+            gate.layer.eq(work.layer),
+            gate.gate_shift.eq(of_layer("gate_shift", work.layer)),
+            update.layer.eq(work.layer),
             update.buffer.eq(0),
             update.shift.eq(bus.probability_shift),
             update.load.eq(bus.xorshift_write),
@@ -105,7 +101,7 @@ class ConvolutionTrainer(Trainer):
         m.d.comb += [
             loss.valid.eq(forward.sum_valid),
             loss.sum.eq(forward.sum),
-            loss.label.eq(label),
+            loss.label.eq(work.label),
             loss.margin.eq(bus.margin),
         ]
 
@@ -118,96 +114,38 @@ class ConvolutionTrainer(Trainer):
             taps.stall.eq(update.enable | (update.write_valid & plan.is_single_port("weights"))),
         ]
 
-        # Generator
-        seeded = Signal(16)
-        m.d.sync += seeded.eq(lfsr.seed_state(bus.seed))
-        m.d.comb += [
-            gate.load.eq(initialiser.seed_load | bus.lfsr_write),
-            gate.load_state.eq(Mux(initialiser.seed_load, seeded, bus.write_data[:16])),
-            gate.step_one.eq(initialiser.step_one),
-            gate.step_three.eq(initialiser.step_three),
-            initialiser.state.eq(gate.state),
-            loader.load.eq(bus.shift_lfsr_write),
-            loader.load_state.eq(bus.write_data[:16]),
-        ]
-
+        self._connect_generator(m, bus, gate, initialiser, loader)
         self._connect_weights(m, weights, bus, initialiser, forward, taps, update)
         self._connect_counters(m, counters, bus, initialiser, update)
-        loaded = Signal()
-        self._connect_maps(m, loader, loaded, forward, taps, update, layer, buffer, forwarding)
-        finish = Signal()
-        connect(m, bus.store, store.host)
-        m.d.comb += [
-            store.load_enable.eq(loader.store_enable),
-            store.load_wanted.eq(loader.store_wanted),
-            store.load_address.eq(loader.store_address),
-            loader.store_data.eq(store.load_data),
-            store.note.eq(finish),
-            store.note_address.eq(record),
-            store.label.eq(label),
-            store.prediction.eq(loss.prediction),
-        ]
+        self._connect_maps(m, loader, forward, taps, update, work, forwarding)
 
-        # Commands
-        # A command is obeyed a cycle after it is written; the trainer is busy from that cycle on.
-        command = Signal(4)
-        at_rest, idle = Signal(), Signal()
-        initialised = Signal()
-        m.d.sync += command.eq(Mux(bus.command_write, bus.write_data[:4], 0))
-        m.d.comb += [
-            idle.eq(at_rest & ~command.any()),
-            initialiser.start.eq(at_rest & (command & Command.INITIALISE).any()),
-            loader.start.eq(at_rest & (command & Command.RUN).any() & ~initialiser.start),
-            loader.stop.eq((command & Command.STOP).any()),
-            loader.epochs.eq(bus.epochs),
-            loader.samples.eq(bus.samples),
-            loader.shift.eq(bus.shift),
-            bus.memory_busy.eq(~idle),
-        ]
-        epoch, sample = Signal(16), Signal(16)
-        with m.If(loader.start):
-            m.d.sync += [epoch.eq(0), sample.eq(0)]
+        self._connect_store(m, bus, store, loader, loss, work)
+        self._obey_commands(m, bus, initialiser, loader, work)
+        self._follow_samples(m, loader, loss, forward, work)
 
         # Sequencer
-        last_of_epoch = Signal()
-        free = Signal()
-        with m.If(free & loaded):
-            m.d.comb += [loader.o.ready.eq(1), loss.start.eq(1), forward.start.eq(1)]
-            m.d.sync += [
-                label.eq(loader.o.payload.label),
-                record.eq(loader.o.payload.record),
-                buffer.eq(loader.o.payload.buffer),
-                last_of_epoch.eq(loader.o.payload.last_of_epoch),
-                layer.eq(top),
-            ]
-        with m.If(finish):
-            m.d.comb += [free.eq(1), loader.release.eq(1)]
-            m.d.sync += sample.eq(sample + 1)
-            with m.If(last_of_epoch):
-                m.d.sync += [sample.eq(0), epoch.eq(epoch + 1)]
-
         def finish_sample() -> None:
-            m.d.comb += finish.eq(store.note_ready)
+            m.d.comb += work.finish.eq(store.note_ready)
             m.next = "FINISH"
             with m.If(store.note_ready):
                 m.next = "IDLE"
-                with m.If(loaded):
+                with m.If(work.next_valid):
                     m.next = "FORWARD"
 
         with m.FSM() as fsm:
             with m.State("IDLE"):
-                m.d.comb += at_rest.eq(~loader.busy & store.note_ready)
+                m.d.comb += work.at_rest.eq(~loader.busy & store.note_ready)
                 with m.If(initialiser.start):
                     m.next = "INITIALISE"
                 with m.Elif(loader.start):
                     m.d.comb += taps.clear.eq(1)
                     m.next = "CLEAR"
                 with m.Else():
-                    m.d.comb += free.eq(1)
-                    with m.If(loaded):
+                    m.d.comb += work.free.eq(1)
+                    with m.If(work.next_valid):
                         m.next = "FORWARD"
             with m.State("INITIALISE"), m.If(initialiser.done):
-                m.d.sync += initialised.eq(1)
+                m.d.sync += work.initialised.eq(1)
                 m.next = "IDLE"
             with m.State("CLEAR"), m.If(taps.cleared):
                 m.next = "IDLE"
@@ -222,51 +160,25 @@ class ConvolutionTrainer(Trainer):
                 with m.Else():
                     finish_sample()
             with m.State("BACKWARD"), m.If(taps.done):
-                with m.If(layer == 0):
+                with m.If(work.layer == 0):
                     finish_sample()
                 with m.Else():
-                    m.d.sync += layer.eq(below)
+                    m.d.sync += work.layer.eq(below)
                     m.next = "NEXT-LAYER"
             with m.State("NEXT-LAYER"):
                 m.d.comb += taps.start.eq(1)
                 m.next = "BACKWARD"
             with m.State("FINISH"):
                 finish_sample()
-        m.d.comb += running.eq(~fsm.ongoing("INITIALISE") & ~at_rest)
-
-        # Status
         m.d.comb += [
-            self.busy.eq(~idle),
-            bus.identity.eq(IDENTITY),
-            bus.config_hash.eq(self.config_hash),
-            bus.status.eq(Cat(~idle, initialised)),
-            bus.epoch.eq(epoch),
-            bus.sample.eq(sample),
-            bus.lfsr.eq(gate.state),
-            bus.shift_lfsr.eq(loader.shift_state),
+            work.running.eq(~fsm.ongoing("INITIALISE") & ~work.at_rest),
+            work.learns.eq(fsm.ongoing("LOSS") & bus.learn & loss.active),
         ]
-        if self.has_trace:
-            self._trace(m, update, finish)
-        self._counters(
-            m,
-            bus,
-            bus.command_write & (bus.write_data & Command.CLEAR_COUNTERS).any(),
-            {
-                "samples_seen": finish,
-                "samples_active": fsm.ongoing("LOSS") & bus.learn & loss.active,
-                "correct": finish & loss.correct,
-                "groups_drawn": gate.drawn,
-                "groups_written": gate.opened,
-                "sign_flips": update.flips,
-                "resting": forward.resting,
-                "cycles": running,
-            },
-        )
+
+        self._report_status(m, bus, gate, loader, loss, forward, update, work)
         return m
 
-    def _connect_maps(
-        self, m, loader, loaded, forward, taps, update, layer, buffer, forwarding
-    ) -> None:
+    def _connect_maps(self, m, loader, forward, taps, update, work: Work, forwarding) -> None:
         """Walkers, memories of maps and windows: of the forward pass, then of the other."""
         plan, granule = self.plan, self.plan.granule
         unchecked = {"unchecked": True}  # a pass reads what an earlier one wrote
@@ -286,11 +198,11 @@ class ConvolutionTrainer(Trainer):
         )
 
         # Walkers
-        in_work = Signal.like(layer)
+        in_work = Signal.like(work.layer)
         m.d.comb += [
-            in_work.eq(Mux(forwarding, forward.layer, layer)),
+            in_work.eq(Mux(forwarding, forward.layer, work.layer)),
             cells.layer.eq(in_work),
-            cells.buffer.eq(buffer),
+            cells.buffer.eq(work.buffer),
             walker.layer.eq(in_work),
             taps.cell_y.eq(cells.y),
             taps.cell_x.eq(cells.x),
@@ -343,7 +255,7 @@ class ConvolutionTrainer(Trainer):
             lines.i_data.eq(loader.write_data),
             loader.write_ready.eq(lines.i_ready),
             lines.o_ready.eq(~forward.write_valid),
-            loaded.eq(loader.o.valid & ~lines.busy),
+            work.next_valid.eq(loader.o.valid & ~lines.busy),
         ]
         with m.If(forward.write_valid):
             m.d.comb += [
@@ -426,7 +338,7 @@ class ConvolutionTrainer(Trainer):
 
 def trainer_of(
     config: TrainerConfig, hardware: HardwareConfig, *, config_hash: int = 0, trace: bool = False
-) -> Trainer:
+) -> TrainerBase:
     """The trainer of ``config``; both kinds have the same members, registers and commands."""
     cls = ConvolutionTrainer if config.convolves else Trainer
     return cls(config, hardware, config_hash=config_hash, trace=trace)
