@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from test_trainer import write_vectors
+from test_training_cycles import estimate_and_rtl
 from test_unchecked_memories import spoiled  # type: ignore[import-not-found, unused-ignore]
 
 from trisign.__main__ import main
 from trisign.gen import config
-from trisign.gen.config import ConfigError, build_network, plain_network
+from trisign.gen.config import ConfigError, build_network
 from trisign.gen.convolution_cycles import measure_convolution_activity
 from trisign.gen.data import load_digits
 from trisign.gen.verilog import to_verilog
@@ -172,21 +173,19 @@ def test_digest_network(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("name", "samples"),
-    [
-        ("digits-conv-ulx3s-85f", 200),
-        ("digits-conv-ulx3s-25f", 40),
-        ("digits-conv-icebreaker", 40),
-    ],
+    "name", ["digits-conv-ulx3s-85f", "digits-conv-ulx3s-25f", "digits-conv-icebreaker"]
 )
-def test_shipped_configurations(tmp_path: Path, name: str, samples: int) -> None:
-    design = config.load_hardware(name)
-    vectors = write_vectors(tmp_path / "vectors.npz", samples, small=False)
-    hardware = {**vars(design.hardware), "store_samples": samples}
-    run(plain_network(design.network), hardware, vectors, simulator="verilator")
+def test_an_epoch_of_shipped_configurations(
+    tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """All samples that the board holds: each write, then all memories, counts and predictions."""
+    given = ["--epochs", "1", "--samples", str(config.load(name).hardware.store_samples)]
+    assert main(["train", name, "--engine", "rtl", "--json", *given, "--out", str(tmp_path)]) == 0
+    found = json.loads(capfd.readouterr().out)
+    (epoch,) = found["history"]
+    assert epoch["writes"] > 100_000
 
 
-SAMPLES = 2
 CASE = """
 [network]
 input_shape = [8, 8, 3]
@@ -216,21 +215,8 @@ def test_cycles_agree_with_rtl(
     hardware: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """All samples active: what the estimate has to get right. And the command trains in RTL."""
-    digits = load_digits()
-    samples = tmp_path / "few.npz"
-    np.savez(samples, x=digits.train_pixels[:SAMPLES], y=digits.train_labels[:SAMPLES])
-    design = tmp_path / "case.toml"
-    text = f'[design]\nboard = "icebreaker"\n{CASE.format(hardware)}store_samples = {SAMPLES}\n'
-    design.write_text(text)
-    given = [str(design), "--data", str(samples), "--epochs", "1", "--json"]
-    assert main(["estimate", *given]) == 0
-    estimated = json.loads(capfd.readouterr().out)["training"]
-    assert main(["train", *given, "--engine", "rtl", "--simulator", "icarus", "--quiet"]) == 0
-    measured = json.loads(capfd.readouterr().out)["rtl"]
+    estimated = estimate_and_rtl(tmp_path, capfd, CASE.format(hardware), 2)
     assert estimated["active_share"] == 1.0
-    assert abs(estimated["cycles_a_sample"] / measured["cycles_per_sample"] - 1) < 0.05
-    predicted = measured["prediction_cycles_per_sample"]
-    assert abs(estimated["prediction_cycles"] / predicted - 1) < 0.05
 
 
 def test_activity_is_what_golden_did() -> None:

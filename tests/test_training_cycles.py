@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,25 +34,32 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_cycles_agree_with_rtl(
-    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Nearly all samples active: what the estimate has to get right."""
+def estimate_and_rtl(
+    folder: Path, capfd: pytest.CaptureFixture[str], sections: str, samples: int
+) -> dict[str, Any]:
+    """The command's estimate of a short run, held against its RTL on Icarus; the estimate."""
     digits = load_digits()
-    samples = tmp_path / "few.npz"
-    np.savez(samples, x=digits.train_pixels[:SAMPLES], y=digits.train_labels[:SAMPLES])
-    design = tmp_path / "case.toml"
-    text = f'[design]\nboard = "icebreaker"\n{CASES[case]}\nstore_samples = {SAMPLES}\n'
-    design.write_text(text)
-    given = [str(design), "--data", str(samples), "--epochs", "1", "--json"]
+    few = folder / "few.npz"
+    np.savez(few, x=digits.train_pixels[:samples], y=digits.train_labels[:samples])
+    design = folder / "case.toml"
+    design.write_text(f'[design]\nboard = "icebreaker"\n{sections}\nstore_samples = {samples}\n')
+    given = [str(design), "--data", str(few), "--epochs", "1", "--json"]
     assert main(["estimate", *given]) == 0
-    estimated = json.loads(capfd.readouterr().out)["training"]
+    estimated: dict[str, Any] = json.loads(capfd.readouterr().out)["training"]
     assert main(["train", *given, "--engine", "rtl", "--simulator", "icarus", "--quiet"]) == 0
     measured = json.loads(capfd.readouterr().out)["rtl"]
     assert abs(estimated["cycles_a_sample"] / measured["cycles_per_sample"] - 1) < AGREEMENT
     predicted = measured["prediction_cycles_per_sample"]
     assert abs(estimated["prediction_cycles"] / predicted - 1) < AGREEMENT
+    return estimated
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_cycles_agree_with_rtl(
+    case: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nearly all samples active: what the estimate has to get right."""
+    estimate_and_rtl(tmp_path, capfd, CASES[case], SAMPLES)
 
 
 def test_activity_is_what_golden_did() -> None:
