@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -217,3 +218,16 @@ def test_verilog_of_a_network_with_convolutions(
         raise SystemExit(main(["compare", "ternary_dot", "--config", str(path)]))
     assert stopped.value.code == 2
     assert "network must be dense for its traffic to be recorded" in capsys.readouterr().err
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "convolution.md"
+
+
+def test_the_page_says_what_is_estimated() -> None:
+    """The MNIST network of docs/convolution.md, as printed there."""
+    _, _, after = PAGE.read_text().partition("estimated by a test:\n\n```toml\n")
+    toml, _, after = after.partition("```\n")
+    printed = after.partition("```\n")[2].partition("```\n")[0]
+    design = replace(config.parse(toml), name="mnist")
+    estimated = [line.rstrip() for line in text(estimate(design)).splitlines()]
+    assert printed.splitlines() == estimated
