@@ -229,23 +229,27 @@ class TrainingEstimate:
     samples_a_second: float
 
 
+def cycles_of_run(
+    design: DesignConfig, trits: NDArray, labels: NDArray, epochs: int
+) -> tuple[Any, TrainingCycles]:
+    """Train golden, and count the cycles that the hardware takes for the same."""
+    from .convolution_cycles import convolution_training_cycles, measure_convolution_activity
+
+    network = design.network
+    if network.convolves:
+        found = measure_convolution_activity(network, trits, labels, epochs=epochs)
+        return found, convolution_training_cycles(design, found)
+    activity = measure_activity(network, trits, labels, lanes=design.hardware.lanes, epochs=epochs)
+    return activity, training_cycles(design, activity)
+
+
 def training_estimate(
     design: DesignConfig, samples: TrainingSet, *, epochs: int, clock_mhz: float
 ) -> TrainingEstimate:
     """Train golden on ``samples`` and count the cycles that the hardware takes for the same."""
-    from .convolution_cycles import convolution_training_cycles, measure_convolution_activity
-
     network, hardware = design.network, design.hardware
     trits = encode(samples.pixels, hardware.planes, channel_last=network.convolves)
-    activity: Any
-    if network.convolves:
-        activity = measure_convolution_activity(network, trits, samples.labels, epochs=epochs)
-        cycles = convolution_training_cycles(design, activity)
-    else:
-        activity = measure_activity(
-            network, trits, samples.labels, lanes=hardware.lanes, epochs=epochs
-        )
-        cycles = training_cycles(design, activity)
+    activity, cycles = cycles_of_run(design, trits, samples.labels, epochs)
     return TrainingEstimate(
         source=samples.source,
         samples=len(trits),

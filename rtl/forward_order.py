@@ -10,7 +10,7 @@ from .trainer_plan import TrainerPlan
 # The shortest backward pass of a sample outlasts results that come this many cycles later.
 LATENCY_MAX = 12
 # Resting products are counted at most so many cycles after their word was asked for.
-COUNTED_LATE = 4
+COUNTED_LATE = 5
 
 
 def element_parameters(plan: TrainerPlan) -> ProcessingElementParameters:
@@ -122,6 +122,7 @@ class ForwardOrder(wiring.Component):
             return Array([getattr(p, name) for p in layers])[self.layer]
 
         issuing, row_end, layer_end = Signal(), Signal(), Signal()
+        in_last_group = Signal()
         word = Signal(range(max(2, *(p.period for p in layers))))
         group = Signal(range(max(2, *(p.row_groups for p in layers))))
         base, first_base = Signal.like(self.input_address), Signal.like(self.input_address)
@@ -130,9 +131,12 @@ class ForwardOrder(wiring.Component):
             self.last_word.eq(word == of_layer("words") - 1),
             self.last_group.eq(group == of_layer("row_groups") - 1),
             row_end.eq(issuing & (word == of_layer("period") - 1)),
-            layer_end.eq(row_end & self.last_group),
+            layer_end.eq(row_end & in_last_group),
             first_base.eq(first.input_base + Mux(self.buffer, first.words, 0)),
         ]
+        # Rows of several words: at their end it has been known for a cycle.
+        target = m.d.sync if min(p.period for p in layers) > 1 else m.d.comb
+        target += in_last_group.eq(self.last_group)
         with m.If(self.enable):
             m.d.sync += self.weight_address.eq(self.weight_address + 1)
         with m.If(issuing):

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from .delay import delayed
 from .forward_order import ForwardOrder, element_parameters
-from .processing_element import ProcessingElement
+from .processing_element import ProcessingElement, minus_size
 from .register_map import THRESHOLD_WIDTH
 from .resting_count import RestingCount, resting_range
 from .trainer_plan import TrainerPlan
@@ -213,7 +213,6 @@ class ForwardPass(wiring.Component):
         m.d.comb += rows_left_in_last.eq(Mux(last, Array(masks)[pick], (1 << rows) - 1))
         entry = Mux(in_last_word, Array(tails)[pick], slots - 1)
         complete = (slot == slots - 1) | last
-        open_flags = Cat(e.o.payload.window for e in elements) & rows_left_in_last
         values = Cat(
             Cat(
                 e.o.payload.trit.nonzero & rows_left_in_last[r],
@@ -231,10 +230,21 @@ class ForwardPass(wiring.Component):
         ]
         m.d.sync += [
             flags.push.eq(push),
-            flags.data.eq(open_flags),
             flags.entry.eq(entry),
             flags.complete.eq(complete),
         ]
+        if plan.hardware.memory_register:
+            # |z| - r in one cycle, whether the window is open in the next.
+            window, present = Signal.like(self.window), Signal.like(rows_left_in_last)
+            m.d.sync += [window.eq(self.window), present.eq(rows_left_in_last)]
+            for r, e in enumerate(elements):
+                away = minus_size(self.threshold, e.o.payload.sum)
+                distance = Signal.like(away, name=f"distance{r}")
+                m.d.sync += distance.eq(away)
+                m.d.comb += flags.data[r].eq((minus_size(window, distance) >= 0) & present[r])
+        else:
+            open_flags = Cat(e.o.payload.window for e in elements)
+            m.d.sync += flags.data.eq(open_flags & rows_left_in_last)
         with m.If(push):
             m.d.sync += slot.eq(slot + 1)
             with m.If(complete):

@@ -145,11 +145,11 @@ class Initialiser(wiring.Component):
                             with m.If(layer == l):
                                 m.d.sync += [last_input.eq(p.inputs - 1), last_unit.eq(p.units - 1)]
                         with m.If(layer == len(plan.layers) - 1):
+                            m.d.sync += self.clear_valid.eq(1)
                             m.next = "COUNTERS"
             with m.State("COUNTERS"):
-                m.d.comb += self.clear_valid.eq(1)
                 m.d.sync += self.clear_address.eq(self.clear_address + 1)
                 with m.If(self.clear_address == plan.counter_depth - 1):
-                    m.d.sync += self.done.eq(1)
+                    m.d.sync += [self.done.eq(1), self.clear_valid.eq(0)]
                     m.next = "IDLE"
         return m

@@ -81,7 +81,7 @@ class RestingCount(wiring.Component):
             ),
         ]
 
-        # Cycles 1, 2: they are counted.
+        # Cycles 1, 2: they are counted; cycle 3: added up.
         valid = [delayed(m, self.valid, k) for k in (1, 2)]
         real = Signal(range(lanes * rows + 1))
         parts = []
@@ -92,11 +92,11 @@ class RestingCount(wiring.Component):
             parts.append(part)
         count = Signal(range(lanes * rows + 1))
         m.d.sync += real.eq(Mux(valid[0], real_lanes * real_rows, 0))
-        m.d.comb += count.eq(Mux(valid[1], real - tree_sum(parts), 0))
+        m.d.sync += count.eq(Mux(valid[1], real - tree_sum(parts), 0))
         if groups_ahead(plan) is None:
-            m.d.sync += self.resting.eq(count)
+            m.d.comb += self.resting.eq(count)
         else:
-            self._hold_back(m, count, delayed(m, self.ahead, 2))
+            self._hold_back(m, count, delayed(m, self.ahead, 3))
         return m
 
     def _hold_back(self, m: Module, count: Signal, ahead: Signal) -> None:

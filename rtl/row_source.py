@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth import Array, Cat, Module, Mux, Signal, signed
+from amaranth import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -134,20 +134,20 @@ class RowSource(wiring.Component):
         blocks_left = Signal(range(max(-(-p.units // block) for p in hidden) + 1))
         places = lanes // block
         place = Signal(range(max(places, 2)))
-        # Of the block at the bottom of the word: rows already handed on, and where it begins.
-        handed = Signal(block)
+        # Of the block at the bottom of the word: rows not handed on yet, and where it begins.
+        pending = Signal(block)
         base = Signal(range(max(plan.weight_depth, 2)))
         bank = Signal(range(max(rows, 2)))
         wait = Signal(range(max(plan.read_latency, 2)))
 
-        nonzero, pending = Signal(block), Signal(block)
-        m.d.comb += [
-            nonzero.eq(Cat(word[2 * k] for k in range(block))),
-            pending.eq(nonzero & ~handed),
-        ]
+        def nonzero(trits: Value) -> Value:
+            return Cat(trits[2 * k] for k in range(block))
+
+        following = Signal.like(word)  # of the blocks behind
         several = Signal()
         lowest = Signal(block)
         m.d.comb += [
+            following.eq(word >> 2 * block),
             lowest.eq(pending & -pending),
             several.eq((pending & ~lowest).any()),
         ]
@@ -169,17 +169,22 @@ class RowSource(wiring.Component):
                 m.d.sync += [word_address.eq(word_address + 1), wait.eq(plan.read_latency - 1)]
                 m.next = "LOAD"
             with m.State("LOAD"):
-                m.d.sync += [word.eq(self.read_data), place.eq(0), handed.eq(0), wait.eq(wait - 1)]
+                m.d.sync += [
+                    word.eq(self.read_data),
+                    pending.eq(nonzero(self.read_data)),
+                    place.eq(0),
+                    wait.eq(wait - 1),
+                ]
                 with m.If(wait == 0):
                     m.next = "SCAN"
             with m.State("SCAN"):
                 m.d.comb += found_valid.eq(pending.any())
                 with m.If(free):
-                    m.d.sync += handed.eq(handed | lowest)
+                    m.d.sync += pending.eq(pending & ~lowest)
                 with m.If((free | ~pending.any()) & ~several):
                     m.d.sync += [
-                        handed.eq(0),
-                        word.eq(word >> 2 * block),
+                        pending.eq(nonzero(following)),
+                        word.eq(following),
                         place.eq(place + 1),
                         blocks_left.eq(blocks_left - 1),
                     ]

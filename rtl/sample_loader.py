@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..golden.lfsr import FALLBACK_STATE
 from . import lfsr
-from .trainer_plan import BUS_WIDTH, TrainerPlan, ceil_div
+from .trainer_plan import TrainerPlan, ceil_div
 from .word_assembler import WordAssembler, entry_slot
 
 SHIFT_STEPS = 16
@@ -44,8 +44,8 @@ class SampleLoader(wiring.Component):
         Begin ``epochs`` times ``samples`` samples; stop after those already begun.
     epochs, samples : In(16), shift : In(1)
         Constant while busy. With ``shift`` each sample is moved by −1, 0 or +1 pixel each way.
-    store_address, store_enable : Out; store_data : In(32)
-        Read port of the store, data a cycle later.
+    store_address, store_enable, store_hold : Out; store_data : In(32)
+        Read port of the store (``SampleMemory``).
     store_wanted : Out(1)
         ``store_enable`` may be high in this cycle.
     write_valid, write_address, write_data : Out; write_ready : In(1)
@@ -70,6 +70,7 @@ class SampleLoader(wiring.Component):
                 "store_address": Out(range(max(plan.store_depth, 2))),
                 "store_enable": Out(1),
                 "store_wanted": Out(1),
+                "store_hold": Out(1),
                 "store_data": In(32),
                 "write_valid": Out(1),
                 "write_address": Out(range(max(plan.activation_depth, 2))),
@@ -168,14 +169,10 @@ class SampleLoader(wiring.Component):
             m.d.sync += info[1].sub.eq(source[: max(sub_bits, 1)])
 
         # Cycle 1: its word is read. Then it is picked from the word, ...
-        store_word, value = Signal(BUS_WIDTH), Signal(hardware.pixel_width)
-        if self.word_register:
-            with m.If(~stall):
-                m.d.sync += store_word.eq(self.store_data)
-        else:
-            m.d.comb += store_word.eq(self.store_data)
+        value = Signal(hardware.pixel_width)
         fields = Array(
-            store_word.word_select(i, hardware.pixel_width) for i in range(plan.pixels_per_word)
+            self.store_data.word_select(i, hardware.pixel_width)
+            for i in range(plan.pixels_per_word)
         )
         with m.If(~stall):
             m.d.sync += value.eq(Mux(info[-2].zero, 0, fields[info[-2].sub]))
@@ -222,6 +219,7 @@ class SampleLoader(wiring.Component):
             self.busy.eq(1),
             self.store_enable.eq(valid[0] & ~stall),
             self.store_wanted.eq(valid[0]),
+            self.store_hold.eq(stall),
             self.store_address.eq(source >> sub_bits),
         ]
         with m.FSM():
@@ -263,7 +261,7 @@ class SampleLoader(wiring.Component):
                     with m.If(~waited):
                         m.next = "LABEL"
                 m.d.sync += [
-                    label.eq(store_word),
+                    label.eq(self.store_data),
                     plane.eq(0),
                     pixel.eq(0),
                     y.eq(0),

@@ -20,8 +20,11 @@ class SampleMemory(wiring.Component):
     -------
     load_enable : In(1), load_address : In, load_data : Out(32)
         The loader's word, a cycle later; it stays while ``load_enable`` is low.
+    load_hold : In(1)
+        With ``memory_register`` words come two cycles later, through a register that stays in a
+        cycle of ``load_hold``; low while the host has the memory.
     load_wanted : In(1)
-        ``load_enable`` may be high; known early in the cycle.
+        ``load_enable`` may be high, and the host reads nothing; known early in the cycle.
     note : In(1), note_address, label, prediction : In
         Write a label word; only while ``note_ready``.
     note_ready : Out(1)
@@ -36,6 +39,7 @@ class SampleMemory(wiring.Component):
         super().__init__(
             {
                 "load_enable": In(1),
+                "load_hold": In(1),
                 "load_wanted": In(1),
                 "load_address": In(address),
                 "load_data": Out(BUS_WIDTH),
@@ -71,8 +75,8 @@ class SampleMemory(wiring.Component):
             write_note.eq(waiting & ~self.load_wanted),
             self.note_ready.eq(~waiting),
             words.read_enable.eq(self.load_enable | self.host.read),
-            words.read_address.eq(Mux(self.host.read, self.host.offset, self.load_address)),
-            self.load_data.eq(words.read_data),
+            words.read_address.eq(Mux(self.load_wanted, self.load_address, self.host.offset)),
+            self.host.data.eq(self.load_data),
             self.host.exists.eq(self.host.offset < self.plan.store_depth),
             words.write.eq(write_note | self.host.write),
             words.write_mask.eq(1),
@@ -80,6 +84,9 @@ class SampleMemory(wiring.Component):
             words.write_address.eq(Mux(waiting, address, self.host.offset)),
             words.write_data.eq(Mux(waiting, noted, self.host.write_data)),
         ]
-        target = m.d.sync if self.plan.hardware.memory_register else m.d.comb
-        target += self.host.data.eq(words.read_data)
+        if self.plan.hardware.memory_register:
+            with m.If(~self.load_hold):
+                m.d.sync += self.load_data.eq(words.read_data)
+        else:
+            m.d.comb += self.load_data.eq(words.read_data)
         return m

@@ -125,6 +125,7 @@ class TrainerBase(wiring.Component):
         m.d.comb += [
             store.load_enable.eq(loader.store_enable),
             store.load_wanted.eq(loader.store_wanted),
+            store.load_hold.eq(loader.store_hold),
             store.load_address.eq(loader.store_address),
             loader.store_data.eq(store.load_data),
             store.note.eq(work.finish),

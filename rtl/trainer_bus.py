@@ -139,10 +139,12 @@ class TrainerBus(wiring.Component):
             elif register.access == "rw":
                 with m.If(writing):
                     m.d.sync += getattr(self, name).eq(request.data)
-        m.d.comb += chosen.eq(reduce(or_, values))
-        reading, memory_data = Signal(), Signal(BUS_WIDTH)
+        m.d.sync += chosen.eq(reduce(or_, values))
+        reading, data = Signal(), Signal(BUS_WIDTH)
         asked = Signal.like(region)
-        m.d.comb += reading.eq(Cat(called.values()).any() & ~request.write)
+        m.d.comb += [reading.eq(Cat(called.values()).any()), data.eq(chosen)]
+        with m.If(looked):
+            m.d.sync += asked.eq(Region.REGISTERS)
         for number, host in memories.items():
             m.d.comb += [
                 host.offset.eq(offset),
@@ -153,7 +155,7 @@ class TrainerBus(wiring.Component):
             with m.If(called[number]):
                 m.d.sync += asked.eq(number)
             with m.If(asked == number):
-                m.d.comb += memory_data.eq(host.data)
+                m.d.comb += data.eq(host.data)
 
         # Responses
         with m.If(self.o.ready):
@@ -162,13 +164,13 @@ class TrainerBus(wiring.Component):
             m.d.sync += [
                 waiting.eq(waiting - 1),
                 self.o.valid.eq(waiting == 1),
-                self.o.payload.data.eq(memory_data),
+                self.o.payload.data.eq(data),
             ]
         with m.Elif(looked):
             m.d.sync += [
-                waiting.eq(Mux(reading, self.plan.read_latency, 0)),
-                self.o.valid.eq(~reading),
-                self.o.payload.data.eq(Mux(request.write, 0, chosen)),
+                waiting.eq(Mux(request.write, 0, Mux(reading, self.plan.read_latency, 1))),
+                self.o.valid.eq(request.write),
+                self.o.payload.data.eq(0),
                 self.o.payload.error.eq(~Cat(selected, *called.values()).any()),
             ]
         return m

@@ -1,10 +1,12 @@
-"""One lane of the update engine: the data path of a rule, without a register."""
+"""One lane of the update engine: the data path of a rule."""
 
 from amaranth import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ..golden.checks import ParameterError
 from ..golden.update_engine import UpdateParameters
+from .delay import delayed
 from .trit import Trit
 
 
@@ -31,6 +33,9 @@ class UpdateLane(wiring.Component):
     Parameters
     ----------
     parameters : UpdateParameters
+    registered : bool
+        Of rule ``counter`` alone: what the lane does is decided before a register, and done behind
+        it, where operands come from registers of their own anyway.
 
     Members
     -------
@@ -52,13 +57,18 @@ class UpdateLane(wiring.Component):
     random : In(random_width)
         Low bits of the lane's random word. Missing where the rule needs none.
 
-    Combinational.
+    Combinational; outputs a cycle after inputs where ``registered``.
     """
 
     LATENCY = 0
 
-    def __init__(self, parameters: UpdateParameters) -> None:
+    def __init__(self, parameters: UpdateParameters, *, registered: bool = False) -> None:
+        if registered and parameters.rule != "counter":
+            raise ParameterError(
+                f"rule must be counter for a registered lane, not {parameters.rule}"
+            )
         self.parameters = parameters
+        self.registered = registered
         members = {
             "grad": In(signed(parameters.gradient_width)),
             "weight": In(weight_shape(parameters)),
@@ -139,9 +149,8 @@ class UpdateLane(wiring.Component):
         m.d.comb += delta.eq(Mux(enable, doubled >> 1, 0))
         return momentum + delta
 
-    def _step_trit(self, m: Module, changed: Value, negative: Value) -> None:
+    def _step_trit(self, m: Module, weight: Trit, changed: Value, negative: Value) -> None:
         """The weight steps down where ``negative``, else up; ``changed`` excludes clipped steps."""
-        weight = self.weight
         m.d.comb += [
             self.changed.eq(changed),
             self.weight_next.nonzero.eq(weight.nonzero ^ changed),
@@ -171,12 +180,18 @@ class UpdateLane(wiring.Component):
             same_sign.eq(weight.nonzero & (weight.negative == sign.negative)),
             changed.eq(passes & ~same_sign),
             up_or_down.eq(sign.nonzero & ~(passes & same_sign)),
+        ]
+        if self.registered:
+            counter, changed = delayed(m, counter, 1), delayed(m, changed, 1)
+            up_or_down = delayed(m, up_or_down, 1)
+            weight, sign = (Trit(delayed(m, trit.as_value(), 1)) for trit in (weight, sign))
+        m.d.comb += [
             down.eq(sign.negative & up_or_down),
             total.eq(counter + Cat(up_or_down, down.replicate(width - 1))),
             # The total of a step is ±2^(F−1), of which only the top bit is set.
             self.momentum_next.eq(total & Cat(Const(-1, width - 1), ~changed)),
         ]
-        self._step_trit(m, changed, sign.negative)
+        self._step_trit(m, weight, changed, sign.negative)
 
     def _ema_dst(self, m: Module, sign: Trit) -> None:
         """Discrete state transition with a probability that grows with |m|."""
@@ -217,7 +232,7 @@ class UpdateLane(wiring.Component):
             self.momentum_next.eq(average & ~fires.replicate(len(average))),
             clipped.eq(weight.nonzero & (weight.negative == average[-1])),
         ]
-        self._step_trit(m, fires & ~clipped, average[-1])
+        self._step_trit(m, weight, fires & ~clipped, average[-1])
 
     def _fixed(self, m: Module, source: Value) -> None:
         """θ − δ·source (and − δ·λ·θ with decoupled decay), rounded once, saturated."""

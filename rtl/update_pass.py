@@ -109,6 +109,7 @@ class UpdatePass(wiring.Component):
             with m.If(self.enable):
                 m.d.sync += step.eq(step + 1)
 
+        in_word, group = groups_per_word(plan), plan.config.rng_group
         confident = Signal()
         confidence = Array(plan.update_confidence)[self.layer]
         m.d.comb += confident.eq(abs(row.error) > confidence)
@@ -123,9 +124,9 @@ class UpdatePass(wiring.Component):
         m.d.sync += reading.eq(Cat(self.enable, reading))
         valid_2 = reading[-1]
         negative_1 = arrived("negative", row.error[-1])
-        confident_1 = arrived("confident", confident)
         step_1 = arrived("step", step)
         open_1 = arrived("open", self.i.payload.open)
+        learning_1 = arrived("learning", self.i.payload.open & confident.replicate(in_word))
         word_1 = arrived("word", self.i.payload.word)
         address_1 = arrived("address", self.weight_address)
         counter_address_1 = arrived("counter_address", self.counter_address)
@@ -136,18 +137,21 @@ class UpdatePass(wiring.Component):
         randoms = self._random_words(
             m, valid_2, delayed(m, open_1, 1), step_2, delayed(m, word_1, 1)
         )
+        # They go through a register: in front of the lane, or, where memories have registers of
+        # their own, behind what the lane decides.
+        early = plan.hardware.memory_register and self.parameters.rule == "counter"
+        operands = m.d.comb if early else m.d.sync
         new_weights, new_counters, changed = [], [], []
-        in_word, group = groups_per_word(plan), plan.config.rng_group
         for k in range(part):
             x = Trit(inputs.word_select(k, 2))
-            lane = UpdateLane(self.parameters)
+            lane = UpdateLane(self.parameters, registered=early)
             m.submodules[f"lane{k}"] = lane
             # Which group the lane belongs to changes with the step only where a word has several.
             gate = Array(
-                open_1[(s * part + k) // group if in_word > 1 else 0] for s in range(steps)
+                learning_1[(s * part + k) // group if in_word > 1 else 0] for s in range(steps)
             )[step_1]
-            nonzero = x.nonzero & gate & confident_1
-            m.d.sync += [
+            nonzero = x.nonzero & gate
+            operands += [
                 lane.grad.eq(Cat(nonzero, nonzero & (x.negative ^ negative_1)).as_signed()),
                 lane.momentum.eq(self.counters.word_select(k, width).as_signed()),
                 lane.weight.eq(weights.word_select(k, 2)),
