@@ -1,20 +1,15 @@
 """Errors below and gradients of a layer: row by row, cell by cell, a tap a cycle for both."""
 
-from collections.abc import Callable
-from itertools import pairwise
-
-from amaranth import Array, Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth import Module, Signal, Value
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .cell_scan import CellScan, row_index
 from .convolution_plan import ConvolutionPlan
-from .delay import delayed
-from .processing_element import minus_size
-from .ram import Ram
 from .register_map import THRESHOLD_WIDTH
 from .row_source import row_layout
+from .tap_sums import TapSums
 from .tap_walker import map_address, of_layer, side_shape
-from .trit import Trit
 
 
 class TapPass(wiring.Component):
@@ -122,22 +117,19 @@ class TapPass(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan, rows = self.plan, self.plan.hardware.rows
-        layers, top, granule = plan.layers, len(plan.layers) - 1, plan.granule
+        granule = plan.granule
 
         def table(value: object) -> Value:
             return of_layer(plan, self.layer, value)
 
-        at_top = Signal()
-        m.d.comb += at_top.eq(self.layer == top)
-
         # The row in work
-        row = Signal(range(max(2, *(p.units for p in layers))))
+        row = Signal(row_index(plan))
         lane = Signal(range(max(granule, 2)))
         bank = Signal(range(max(rows, 2)))
         base = Signal.like(self.weight_address)
         row_address = Signal.like(self.error_address)  # its word of the first cell's errors
         last_row = row == table(lambda p: p.units - 1)
-        has_error, row_begins, row_done = Signal(), Signal(), Signal()
+        row_begins, row_done = Signal(), Signal()
         with m.If(row_done):
             m.d.sync += [row.eq(row + 1), lane.eq(lane + 1), bank.eq(bank + 1)]
             with m.If(lane == granule - 1):
@@ -145,73 +137,75 @@ class TapPass(wiring.Component):
             with m.If(bank == rows - 1):
                 m.d.sync += [bank.eq(0), base.eq(base + table(lambda p: p.words))]
 
-        # Its errors: cells are looked at one by one, a cycle after their words are read.
-        looking, looked = Signal(), Signal()
-        cells_left = Signal(range(max(p.shape.cells for p in layers) + 1))
-        cell_word = Signal.like(self.error_address)
-        found, free, hold, last_cell = Signal(), Signal(), Signal(), Signal()
-        error = Signal(Trit)
-        negative = Signal()
+        # Its errors: each begins a walk over the taps of its position.
+        m.submodules.scan = scan = CellScan(plan)
         m.d.comb += [
-            error.eq(self.error_data.word_select(lane, 2)),
-            free.eq(~found | self.tap_ready),
-            last_cell.eq(cells_left == 1),
+            scan.start.eq(row_begins),
+            scan.layer.eq(self.layer),
+            scan.row.eq(row),
+            scan.lane.eq(lane),
+            scan.row_address.eq(row_address),
+            scan.label.eq(self.label),
+            scan.rival.eq(self.rival),
+            scan.y.eq(self.cell_y),
+            scan.x.eq(self.cell_x),
+            scan.address.eq(self.cell_address),
+            scan.error_data.eq(self.error_data),
+            scan.winner_data.eq(self.winner_data),
+            scan.o.ready.eq(self.tap_ready),
+            self.cell_restart.eq(scan.restart),
+            self.cell_step.eq(scan.step),
+            self.error_enable.eq(scan.error_enable),
+            self.error_address.eq(scan.error_address),
+            self.tap_start.eq(scan.o.valid),
+            self.tap_y.eq(scan.o.payload.y),
+            self.tap_x.eq(scan.o.payload.x),
+            self.tap_address.eq(scan.o.payload.address),
+            self.choice.eq(scan.o.payload.choice),
         ]
-        with m.If(at_top):
-            m.d.comb += [
-                error.nonzero.eq((row == self.label) | (row == self.rival)),
-                error.negative.eq(row == self.rival),
-            ]
-        m.d.comb += [
-            self.error_address.eq(cell_word),
-            self.error_enable.eq(looking & ~hold),
-            hold.eq(looked & error.nonzero & ~free),
-            self.cell_restart.eq(row_begins),
-            self.cell_step.eq(looked & ~hold),
-            self.tap_start.eq(found),
-        ]
-        with m.If(found & self.tap_ready):
-            m.d.sync += found.eq(0)
-        with m.If(~hold):
-            m.d.sync += looked.eq(looking)
-            with m.If(looking):
-                m.d.sync += [
-                    cell_word.eq(cell_word + table(lambda p: p.output_words)),
-                    cells_left.eq(cells_left - 1),
-                    looking.eq(~last_cell),
-                ]
-        with m.If(looked & error.nonzero & free):
-            m.d.sync += [
-                found.eq(1),
-                has_error.eq(1),
-                negative.eq(error.negative),
-                self.tap_y.eq(self.cell_y),
-                self.tap_x.eq(self.cell_x),
-                self.tap_address.eq(self.cell_address),
-                self.choice.eq(self.winner_data.word_select(lane, len(self.choice))),
-            ]
-            with m.If(at_top):
-                m.d.sync += self.choice.eq(0)
-        with m.If(row_begins):
-            m.d.sync += [
-                looking.eq(1),
-                looked.eq(0),
-                found.eq(0),
-                has_error.eq(0),
-                cell_word.eq(row_address),
-                cells_left.eq(table(lambda p: p.shape.cells)),
-            ]
 
         # The sign of the walk in work; a walk that follows another at once brings its own.
         walk_negative = Signal()
-        with m.If(found & self.tap_ready):
-            m.d.sync += walk_negative.eq(negative)
-        sums_busy = self._sums(m, table, walk_negative, base, bank)
-        idle = ~looking & ~looked & ~found & ~self.tap_valid & ~sums_busy
+        with m.If(scan.o.valid & self.tap_ready):
+            m.d.sync += walk_negative.eq(scan.o.payload.negative)
+
+        # Its taps
+        m.submodules.sums = sums = TapSums(plan)
+        below = Signal()
+        idle = ~scan.busy & ~self.tap_valid & ~sums.busy
+        m.d.comb += [
+            below.eq(self.layer != 0),
+            self.advance.eq(~sums.wait & ~(self.stall & below)),
+            sums.layer.eq(self.layer),
+            sums.tap.valid.eq(self.tap_valid & self.advance),
+            sums.tap.sweep.eq(self.sweeping),
+            sums.tap.inside.eq(self.tap_inside),
+            sums.tap.negative.eq(walk_negative),
+            sums.tap.map.eq(self.tap_map),
+            sums.tap.granule.eq(self.tap_granule),
+            sums.tap.slot.eq(self.tap_slot),
+            sums.weights.eq(self.weights),
+            sums.inputs.eq(self.inputs),
+            # A tap that waits for its sums may read its weights twice: that keeps the wait off
+            # the way to the memory.
+            self.enable.eq(self.tap_valid & ~self.stall & below & ~self.sweeping),
+            self.weight_address.eq(base + self.tap_word),
+            self.bank.eq(bank),
+            self.trit_valid.eq(sums.trit_valid),
+            self.trits.eq(sums.trits),
+        ]
 
         # Errors of the layer below
-        limiting, clearing = Signal(), Signal()
-        last_limited = self._limit(m, table, limiting, clearing)
+        place = Signal.like(self.error_address)
+        last_place = place == table(lambda p: p.map_base + p.map_words - 1)
+        m.d.comb += [
+            sums.place.eq(place),
+            sums.confidence.eq(self.confidence),
+            sums.error_data.eq(self.error_data),
+            self.error_write.eq(sums.error_write),
+            self.error_write_address.eq(sums.error_write_address),
+            self.error_write_data.eq(sums.error_write_data),
+        ]
 
         # What was updated before is read from the words that a sweep fills.
         updating = self.updating | self.o.valid
@@ -220,7 +214,7 @@ class TapPass(wiring.Component):
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(self.clear):
-                    m.d.sync += self._place.eq(0)
+                    m.d.sync += place.eq(0)
                     m.next = "CLEAR"
                 with m.Elif(self.start):
                     m.d.sync += [
@@ -232,9 +226,9 @@ class TapPass(wiring.Component):
                     ]
                     m.next = "ROW"
             with m.State("CLEAR"):
-                m.d.comb += clearing.eq(1)
-                m.d.sync += self._place.eq(self._place + 1)
-                with m.If(self._place == max(plan.hidden_words, plan.gradient_depth) - 1):
+                m.d.comb += sums.clear.eq(1)
+                m.d.sync += place.eq(place + 1)
+                with m.If(place == max(plan.hidden_words, plan.gradient_depth) - 1):
                     m.d.comb += self.cleared.eq(1)
                     m.next = "IDLE"
             with m.State("ROW"):
@@ -242,7 +236,7 @@ class TapPass(wiring.Component):
                 m.next = "TAPS"
             with m.State("TAPS"), m.If(idle):
                 m.next = "SWEEP"
-                with m.If(~has_error):
+                with m.If(~scan.any):
                     m.next = "NEXT"
             with m.State("SWEEP"):
                 m.d.comb += self.sweeping.eq(1)
@@ -263,160 +257,20 @@ class TapPass(wiring.Component):
                 m.d.comb += row_done.eq(1)
                 m.next = "ROW"
                 with m.If(last_row):
-                    m.d.sync += self._place.eq(table(lambda p: p.map_base))
+                    m.d.sync += place.eq(table(lambda p: p.map_base))
                     m.next = "LIMIT"
                     with m.If(self.layer == 0):
                         m.next = "END"
             with m.State("LIMIT"):
-                m.d.comb += limiting.eq(1)
-                m.d.sync += self._place.eq(self._place + 1)
-                with m.If(last_limited):
+                m.d.comb += [
+                    sums.limit.eq(1),
+                    self.error_enable.eq(1),
+                    self.error_address.eq(place),
+                ]
+                m.d.sync += place.eq(place + 1)
+                with m.If(last_place):
                     m.next = "END"
             with m.State("END"), m.If(~updating):
                 m.d.comb += self.done.eq(1)
                 m.next = "IDLE"
         return m
-
-    def _sums(
-        self, m: Module, table: Callable, negative: Signal, base: Signal, bank: Signal
-    ) -> Value:
-        """Taps on their way through both memories of sums; true while there are any."""
-        plan, granule, wide = self.plan, self.plan.granule, self.plan.granule
-        latency = plan.read_latency
-        delta_width, gradient_width = plan.error_sum_width, plan.gradient_width
-        m.submodules.deltas = deltas = Ram(delta_width * granule, plan.hidden_words, unchecked=True)
-        m.submodules.gradients = gradients = Ram(
-            gradient_width * wide, plan.gradient_depth, unchecked=True
-        )
-        self._deltas, self._gradients = deltas, gradients
-
-        # Cycle 0: the tap's words are asked for. A sum that was taken up in one of the two cycles
-        # before is not written yet.
-        tap_layout = data.StructLayout(
-            {
-                "valid": 1,
-                "sweep": 1,
-                "inside": 1,
-                "negative": 1,
-                "map": len(self.tap_map),
-                "granule": len(self.tap_granule),
-                "slot": len(self.tap_slot),
-            }
-        )
-        below = Signal()
-        taps = [Signal(tap_layout, name=f"tap{k}") for k in range(latency + 2)]
-        m.d.comb += [
-            below.eq(self.layer != 0),
-            taps[0].valid.eq(self.tap_valid & self.advance),
-            taps[0].sweep.eq(self.sweeping),
-            taps[0].inside.eq(self.tap_inside),
-            taps[0].negative.eq(negative),
-            taps[0].map.eq(self.tap_map),
-            taps[0].granule.eq(self.tap_granule),
-            taps[0].slot.eq(self.tap_slot),
-            self.advance.eq(
-                ~Cat(
-                    tap.valid & ((tap.map == self.tap_map) | (tap.granule == self.tap_granule))
-                    for tap in taps[1:3]
-                ).any()
-                & ~(self.stall & below)
-            ),
-            self.enable.eq(taps[0].valid & below & ~self.sweeping),
-            self.weight_address.eq(base + self.tap_word),
-            self.bank.eq(bank),
-        ]
-        for before, after in pairwise(taps):
-            m.d.sync += after.eq(before)
-
-        # A cycle before they arrive, the sums are asked for.
-        wanted = taps[latency - 1]
-        m.d.comb += [
-            deltas.read_enable.eq(1),
-            deltas.read_address.eq(wanted.map),
-            gradients.read_enable.eq(1),
-            gradients.read_address.eq(wanted.granule),
-        ]
-
-        # The read latency later: one is added to each, or a gradient is taken away as a trit.
-        tap, seen = taps[latency], self.inputs
-        weight = self.weights.word_select(tap.slot, 2 * granule)
-        new_deltas, new_gradients, trits = [], [], []
-        confidences = [plan.config.of("gradient_confidence", l) for l in range(len(plan.layers))]
-        for lane in range(granule):
-            total = deltas.read_data.word_select(lane, delta_width).as_signed()
-            new_deltas.append((total + _term(weight, lane, tap.negative))[:delta_width])
-        for lane in range(wide):
-            total = gradients.read_data.word_select(lane, gradient_width).as_signed()
-            added = (total + _term(seen, lane, tap.negative))[:gradient_width]
-            new_gradients.append(Mux(tap.sweep, 0, added))
-            passes: Value = total.any()
-            if any(confidences):
-                passes = minus_size(Array(confidences)[self.layer], total) < 0
-            trits.append(Cat(passes, total[-1]))
-        last = taps[latency + 1]
-        delta_sums, gradient_sums = (
-            Signal.like(deltas.write_data),
-            Signal.like(gradients.write_data),
-        )
-        m.d.sync += [
-            delta_sums.eq(Cat(new_deltas)),
-            gradient_sums.eq(Cat(new_gradients)),
-        ]
-        m.d.comb += [self.trits.eq(Cat(trits)), self.trit_valid.eq(tap.valid & tap.sweep)]
-
-        # A cycle later: they are written.
-        m.d.comb += [
-            deltas.write.eq(last.valid & last.inside & below & ~last.sweep),
-            deltas.write_mask.eq(1),
-            deltas.write_address.eq(last.map),
-            deltas.write_data.eq(delta_sums),
-            gradients.write.eq(last.valid),
-            gradients.write_mask.eq(1),
-            gradients.write_address.eq(last.granule),
-            gradients.write_data.eq(gradient_sums),
-        ]
-        return Cat(tap.valid for tap in taps[1:]).any()
-
-    def _limit(self, m: Module, table: Callable, limiting: Signal, clearing: Signal) -> Value:
-        """Errors from sums, a word a cycle; true in the cycle of the last word."""
-        plan, granule, width = self.plan, self.plan.granule, self.plan.error_sum_width
-        deltas, gradients = self._deltas, self._gradients
-        self._place = place = Signal.like(self.error_address)
-        with m.If(limiting):
-            m.d.comb += [
-                self.error_enable.eq(1),
-                self.error_address.eq(place),
-                deltas.read_address.eq(place),
-            ]
-        errors = []
-        for lane in range(granule):
-            total = deltas.read_data.word_select(lane, width).as_signed()
-            passes = minus_size(self.confidence, total) < 0
-            errors.append(Cat(passes & self.error_data[2 * lane], total[-1]))
-        m.d.comb += [
-            self.error_write_data.eq(Cat(errors)),
-            self.error_write.eq(delayed(m, limiting, 1)),
-            self.error_write_address.eq(delayed(m, place, 1)),
-        ]
-        with m.If(self.error_write):
-            m.d.comb += [
-                deltas.write.eq(1),
-                deltas.write_address.eq(self.error_write_address),
-                deltas.write_data.eq(0),
-            ]
-        with m.If(clearing):
-            m.d.comb += [
-                deltas.write.eq(place < plan.hidden_words),
-                deltas.write_address.eq(place),
-                deltas.write_data.eq(0),
-                gradients.write.eq(place < plan.gradient_depth),
-                gradients.write_address.eq(place),
-                gradients.write_data.eq(0),
-            ]
-        return place == table(lambda p: p.map_base + p.map_words - 1)
-
-
-def _term(trits: Value, lane: int, negative: Value) -> Value:
-    """The trit of a lane, or its opposite."""
-    trit = Trit(trits.word_select(lane, 2))
-    return Cat(trit.nonzero, trit.nonzero & (trit.negative ^ negative)).as_signed()
