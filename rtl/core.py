@@ -1,6 +1,6 @@
 """What every board holds: a trainer behind a serial line."""
 
-from amaranth import Module, ResetInserter, Signal
+from amaranth import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -23,6 +23,8 @@ class Core(wiring.Component):
 
     Members
     -------
+    rst : In(1)
+        Synchronous reset, for at least two cycles.
     rx : In(1), tx : Out(1)
         8 data bits, no parity, 1 stop bit at ``hardware.baud``; ``rx`` may be asynchronous.
     running : Out(1)
@@ -53,10 +55,13 @@ class Core(wiring.Component):
         m.submodules.receiver = receiver = UartReceiver(self.bit_cycles)
         m.submodules.transmitter = transmitter = UartTransmitter(self.bit_cycles)
         m.submodules.link = link = Link()
-        reset = Signal()
-        m.submodules.trainer = ResetInserter(reset)(
-            trainer := trainer_of(design.network, design.hardware, config_hash=self.config_hash)
-        )
+        # The trainer's reset, which also comes from the host, is a register: a cycle after that of
+        # the rest, and long before there is a packet.
+        reset = Signal(init=1)
+        m.domains.trainer = ClockDomain(local=True)
+        m.d.comb += [ClockSignal("trainer").eq(ClockSignal()), ResetSignal("trainer").eq(reset)]
+        trainer = trainer_of(design.network, design.hardware, config_hash=self.config_hash)
+        m.submodules.trainer = DomainRenamer("trainer")(trainer)
         connect(m, receiver.o, link.i)
         connect(m, link.o, transmitter.i)
         connect(m, link.request, trainer.i)

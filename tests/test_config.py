@@ -266,6 +266,13 @@ class Outer:
     inner: Inner | None = None
 
 
+@pytest.mark.parametrize("name", config.shipped())
+def test_a_network_as_json_is_built_again(name: str) -> None:
+    network = config.load(name).network
+    plain = json.loads(json.dumps(config.plain_network(network)))
+    assert config.build_network(plain) == network
+
+
 def test_a_field_that_is_a_dataclass_takes_a_table() -> None:
     values = {"size": 2, "inner": {"depth": 3}}
     assert config.build(Outer, values, "outer.") == Outer(2, Inner(3))
