@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -135,12 +136,21 @@ def measure(
     *,
     seeds: int = 1,
     report: Report = lambda line: None,
+    finished: Callable[[list[Row]], None] = lambda rows: None,
 ) -> list[Row]:
     """Implement ``entries`` on ``targets``, two at a time on two cores; rows in order.
 
-    ``seeds`` = 0 measures areas alone.
+    ``seeds`` = 0 measures areas alone. ``finished`` is given the rows of a block on a target as
+    soon as they are there.
     """
-    jobs = [(entry, target) for target in targets for entry in entries]
+    blocks = dict.fromkeys(entry.block for entry in entries)
+    jobs = [
+        (entry, target)
+        for block in blocks
+        for target in targets
+        for entry in entries
+        if entry.block == block
+    ]
     texts = {}
     for entry, target in jobs:
         tech = TARGETS[target].tech
@@ -148,6 +158,8 @@ def measure(
             report(f"{entry.name}: Verilog for {tech}")
             texts[entry.name, tech] = to_verilog(entry.create(tech), entry.block)
     results: dict[tuple[str, str], Implementation] = {}
+    left = {key: sum(_table(job) == key for job in jobs) for key in map(_table, jobs)}
+    started, fresh = time.monotonic(), 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting = {
             pool.submit(
@@ -163,8 +175,22 @@ def measure(
             entry, target = waiting[done]
             result = results[entry.name, target] = done.result()
             how = "kept" if result.cached else f"{result.seconds:.0f} s"
+            fresh += not result.cached
+            if fresh and number < len(jobs):
+                rest = (time.monotonic() - started) / fresh * (len(jobs) - number)
+                how += f", at most {max(1, round(rest / 60))} min left"
             report(f"[{number}/{len(jobs)}] {entry.name} on {target}: {how}")
+            left[_table((entry, target))] -= 1
+            if not left[_table((entry, target))]:
+                done_now = [job for job in jobs if _table(job) == _table((entry, target))]
+                finished([_row(*job, results) for job in done_now])
     return [_row(entry, target, results) for entry, target in jobs]
+
+
+def _table(job: tuple[Entry, str]) -> tuple[str, str]:
+    """Jobs whose rows stand in one table."""
+    entry, target = job
+    return entry.block, target
 
 
 def _row(entry: Entry, target: str, results: dict[tuple[str, str], Implementation]) -> Row:

@@ -19,11 +19,15 @@ CORES = {
     "digits-icebreaker": "up5k",
     "digits-hx8k": "hx8k",
     "digits-ulx3s-25f": "ecp5-25f",
+    "digits-conv-icebreaker": "up5k",
+    "digits-conv-ulx3s-25f": "ecp5-25f",
 }
 DESCRIPTION = """\
 Blocks beside the usual ways to write them, synthesised by the same tool in the same run; and the
 time of a training epoch (cycles ÷ placed clock) beside PyTorch on one thread of this machine.
-The result is also kept as a JSON file in build/bench."""
+Takes about an hour where nothing is kept. What was implemented before is kept in build/implement,
+so a run that was stopped goes on. The result is also a JSON file in build/bench. Fails where an
+area of ours is more than 2 % above its record."""
 
 
 def add_commands(commands: Any) -> None:
@@ -58,7 +62,7 @@ def run_bench(options: argparse.Namespace) -> int:
     """``trisign bench``"""
     # Here, not above: what elaborates hardware takes its time to import.
     from ..gen import config
-    from . import bench_blocks, bench_training
+    from . import bench_blocks, bench_record, bench_training
     from .implement import SEEDS_MAX
     from .tools import ToolFailure
 
@@ -67,7 +71,7 @@ def run_bench(options: argparse.Namespace) -> int:
     found: dict[str, Any] = {"when": datetime.now(UTC).isoformat(timespec="seconds")}
 
     def tell(table: str) -> None:
-        """Each half as soon as it is there: the blocks take long."""
+        """Each table as soon as it is there."""
         if not options.json:
             print(f"{table}\n", flush=True)
 
@@ -83,16 +87,21 @@ def run_bench(options: argparse.Namespace) -> int:
                     report=progress,
                 )
                 progress(f"{name}: {core.luts} LUTs, {core.fmax_mhz or 0:.1f} MHz")
+                tell(bench_training.table([core]))
                 cores.append(core)
             found["core"] = [core.as_json() for core in cores]
-            tell(bench_training.table(cores))
         if options.only != "core":
-            rows = bench_blocks.measure(bench_blocks.ENTRIES, seeds=options.seeds, report=progress)
+            rows = bench_blocks.measure(
+                bench_blocks.ENTRIES,
+                seeds=options.seeds,
+                report=progress,
+                finished=lambda part: tell(bench_blocks.table(part)),
+            )
             found["blocks"] = [row.as_json() for row in rows]
-            tell(bench_blocks.table(rows))
     except ToolFailure as error:
         print(f"trisign: {error}", file=sys.stderr)
         return 1
+    grown, compared = bench_record.comparison(bench_record.areas(found), bench_record.recorded())
     path = build_root() / "bench" / f"{found['when'].replace(':', '-')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".part")
@@ -101,5 +110,7 @@ def run_bench(options: argparse.Namespace) -> int:
     if options.json:
         print_json(found)
     else:
-        print(f"kept in {path}")
-    return 0
+        print(f"{compared} areas compared with their record; result in {path}")
+    for line in grown:
+        print(f"trisign: area above its record: {line}", file=sys.stderr)
+    return int(bool(grown))

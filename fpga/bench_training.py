@@ -16,7 +16,7 @@ import numpy as np
 
 from ..gen import blocks
 from ..gen.data import load_digits
-from ..gen.training_cycles import measure_activity, training_cycles
+from ..gen.training_cycles import cycles_of_run
 from ..gen.verilog import to_verilog
 from ..golden.checks import TrisignError
 from ..golden.compiled import fast_trainer
@@ -28,6 +28,7 @@ from .implement import implement
 from .targets import TARGETS
 
 EPOCHS = 25
+SEEDS = 5
 TELL_SECONDS = 30
 FLOAT_SCRIPT = Path(__file__).parent.parent / "tools" / "float_baseline.py"
 
@@ -143,19 +144,17 @@ def measure_core(
 ) -> CoreRow:
     """Place the trainer of ``design`` on ``target`` and relate it to the float network."""
     network, digits = design.network, load_digits()
-    report(f"{design.name}: {EPOCHS} epochs in golden")
     trits, test = (
         encode(pixels, channel_last=network.convolves)
         for pixels in (digits.train_pixels, digits.test_pixels)
     )
     hits = []
-    for seed in range(1, 6):
+    for seed in range(1, SEEDS + 1):
+        report(f"{design.name}: {EPOCHS} epochs in golden, seed {seed} of {SEEDS}")
         trainer = fast_trainer(network, seed).fit(trits, digits.train_labels, EPOCHS)
         hits.append(np.mean(trainer.predict(test) == digits.test_labels))
-    activity = measure_activity(
-        network, trits, digits.train_labels, lanes=design.hardware.lanes, epochs=EPOCHS
-    )
-    cycles = training_cycles(design, activity)
+    report(f"{design.name}: cycles")
+    _, cycles = cycles_of_run(design, trits, digits.train_labels, EPOCHS)
     verilog = to_verilog(blocks.find("trainer").create(design), "trainer")
     placed = _patiently(
         f"{design.name}: synthesis, place and route on {target}",

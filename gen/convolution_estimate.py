@@ -11,6 +11,7 @@ from . import boards
 from .config import short_hash
 from .convolution_cycles import longest_backward, measured_forward
 from .estimate import BlockUse, Estimate, LayerEstimate, MemoryEstimate
+from .lut_estimate import estimated_luts
 
 
 def convolution_estimate(design: DesignConfig) -> Estimate:
@@ -49,6 +50,7 @@ def convolution_estimate(design: DesignConfig) -> Estimate:
         forward_cycles=sum(layer.forward_cycles for layer in layers),
         clock_mhz=board.clock_mhz,
         luts_available=board.luts,
+        luts=estimated_luts(design),
         active_cycles=round(measured_forward(plan) + longest_backward(plan)),
         fitting_boards=tuple(
             other.name for other in boards.BOARDS.values() if _fits(design, other)
