@@ -130,6 +130,7 @@ class PrecisionBench(Testbench):
         self.dut.load_state.value = self.state.pack(**given)
         self.dut.load.value = 1
         await ClockCycles(self.clk, 1)
+        assert int(self.dut.i__ready.value) == 0, "takes a value that is lost by the load"
         self.dut.load.value = 0
 
     def traffic(self, count: int, seed: int = 0) -> Tensors:
@@ -260,6 +261,38 @@ async def every_decision(dut: Any) -> None:
         tb.connect()
         signed = np.clip(values * random.choice([-1, 1], len(values)), *tb.range)
         await tb.check([signed] * -(-p.window // len(signed)))
+
+
+@cocotb.test()
+async def one_value_beyond(dut: Any) -> None:
+    """Beside it one in the upper half of the range: what is permitted decides, either way."""
+    tb = PrecisionBench(dut)
+    await tb.begin()
+    p, random = tb.parameters, np.random.default_rng(7)
+    exponent = min(1, p.exponent_max)
+    for width, bit in itertools.product({*p.width_limits}, range(p.input_width)):
+        for _ in range(6):
+            values = np.full(p.window, 1 << exponent)
+            values[0] = -(1 << bit)
+            values[1:2] = ((1 << width - 1) - 1) << exponent
+            await tb.load(PrecisionState(exponent, width, 0, int(random.integers(1, 1 << 16))))
+            tb.connect()
+            await tb.check([np.clip(values, *tb.range)])
+
+
+@cocotb.test()
+async def load_forgets_what_was_counted(dut: Any) -> None:
+    """A coarse value on its way into the sums; then a window without any error."""
+    tb = PrecisionBench(dut)
+    await tb.begin()
+    p = tb.parameters
+    for phase in range(8):
+        tb.i.send(tb.pack([np.array([tb.range[1]])]))
+        await tb.taken(1)
+        await ClockCycles(tb.clk, phase)
+        await tb.load(PrecisionState(0, p.width_limits[0], 0, 1))
+        tb.connect()
+        await tb.check([np.ones(p.window, np.int64)])
 
 
 @cocotb.test()

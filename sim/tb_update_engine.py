@@ -19,6 +19,7 @@ vectors : str
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from typing import Any
 
@@ -35,6 +36,7 @@ from .testbench import PARAMETERS_VARIABLE, Testbench, parameters
 from .update_traffic import Row, UpdateTraffic, decode_trits
 
 EXHAUSTIVE_BITS = 16
+EVERY_LANE_BITS = 12
 RANDOM_ROWS = 40
 
 
@@ -240,14 +242,20 @@ async def loaded_states(dut: Any) -> None:
 
 @cocotb.test(skip=not 0 < input_bits() <= EXHAUSTIVE_BITS)
 async def every_input(dut: Any) -> None:
-    """Every gradient, momentum, weight, threshold and shift there is."""
+    """Every gradient, momentum, weight, threshold and shift there is; few enough, in every lane."""
     bench = await Bench(dut).start()
     p = bench.p
     axes = [
         np.arange(low, high + 1)
         for low, high in (gradient_range(p), momentum_range(p), weight_range(p))
     ]
-    lanes = [axis.reshape(-1) for axis in np.meshgrid(*axes, indexing="ij")]
+    inputs = np.array([axis.reshape(-1) for axis in np.meshgrid(*axes, indexing="ij")])
+    # A number of them that has no factor in common with the lanes, as often as there are lanes.
+    count = inputs.shape[1]
+    while math.gcd(count, p.lanes) > 1:
+        count += 1
+    size = count * (p.lanes if input_bits() <= EVERY_LANE_BITS else 1)
+    lanes = [np.resize(np.resize(column, count), size) for column in inputs]
     for threshold in range(1 << p.threshold_width):
         for shift in range(p.shift_max + 1):
             bench.configure(threshold=threshold, shift=shift)

@@ -1,5 +1,6 @@
 """The trainer in RTL against golden: every memory write, at every sample."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +60,18 @@ def run(
     hardware: dict[str, Any],
     vectors: str,
     *,
-    simulator: str,
+    simulator: str = "icarus",
     test_filter: str | None = None,
+    bench: str = "trisign.sim.tb_trainer",
+    change: Callable[[str], str] = str,
     **parameters: Any,
 ) -> BenchResult:
+    """``bench`` on the trainer's Verilog, as ``change`` changes it."""
     trainer = Trainer(TrainerConfig(**network), HardwareConfig(**hardware), trace=True)
     return run_bench(
-        to_verilog(trainer, "trainer"),
+        change(to_verilog(trainer, "trainer")),
         "trainer",
-        "trisign.sim.tb_trainer",
+        bench,
         parameters={
             "network": network,
             "hardware": hardware,
@@ -110,7 +114,7 @@ def test_small_networks(
     }
     vectors = write_vectors(tmp_path / "vectors.npz", 12, small=True)
     result = run(network, hardware, vectors, simulator="icarus", test_filter=benches, epochs=2)
-    assert len(result.tests) == (13 if benches is None else 2)
+    assert len(result.tests) == (17 if benches is None else 2)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +136,7 @@ def test_memories(
     hardware = {"store_samples": 12, "image": (4, 4), **layout}
     vectors = write_vectors(tmp_path / "vectors.npz", 12, small=True)
     result = run(network, hardware, vectors, simulator="icarus", test_filter=benches, epochs=2)
-    assert len(result.tests) == (13 if benches is None else 2)
+    assert len(result.tests) == (17 if benches is None else 2)
 
 
 def test_digest_network_on_verilator(tmp_path: Path) -> None:

