@@ -15,7 +15,7 @@ EPOCHS   ?= 3
 
 export PYTHON
 
-.PHONY: help setup demo test regress prove mutate coverage bench lint clean
+.PHONY: help setup demo test regress prove mutate coverage coverage-rtl bench lint clean
 
 help:
 	@echo "make demo    set up; generate $(CONFIG), train digits in its RTL against golden, build its bitstream"
@@ -23,8 +23,8 @@ help:
 	@echo "make prove   set up; the proofs alone (12 minutes)"
 	@echo "make regress set up; the long runs that make test leaves out (2 hours; what failed comes first)"
 	@echo "make mutate  set up; 1,000 mutants a block against its bench (1 hour; goes on where it stopped)"
-	@echo "make coverage set up; branches of golden, gen and host code (15 minutes)"
-	@echo "make bench   set up, PyTorch too; area, clock and time of an epoch beside baselines (30 minutes)"
+	@echo "make coverage set up; branches of golden, gen and host code; lines and bits of the Verilog"
+	@echo "make bench   set up, PyTorch too; area, clock and time of an epoch beside baselines (1 hour; goes on where it stopped)"
 	@echo "make setup   only what the others need: Debian packages, .venv, tool caches"
 	@echo "make lint    ruff and mypy"
 	@echo "make clean   remove build results; .venv and tool caches stay"
@@ -45,9 +45,10 @@ test: lint
 	$(BIN)/python tests/test_testplan.py $(REPORTS)/junit.xml
 
 # Stopped and called again, it begins with the tests that did not pass; what was synthesised or
-# compiled before is kept in build.
+# compiled before is kept in build, and so is each seed of the vectors in bulk.
 regress: setup
-	@echo "long runs: epochs in RTL, netlists of every board, lint of all Verilog (about 2 h; 10 to 20 min a netlist)"
+	@echo "long runs: vectors in bulk (20 seeds, about 30 min), epochs in RTL, lint of all Verilog,"
+	@echo "netlists of every board (10 to 20 min each); about 2.5 h in all"
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m long --durations=0 -v --failed-first \
 		-o cache_dir=build/regress
 
@@ -58,13 +59,17 @@ prove: setup
 		-k "sequencers or stream_rules or all_inputs or proved or disproved"
 
 mutate: setup
-	@echo "6 campaigns, 4,000 mutants (about 1 h); each says how long it takes and goes on where it stopped"
+	@echo "7 campaigns, 4,000 mutants (about 1 h of two idle cores); each says how long it takes and goes on where it stopped"
 	$(BIN)/python tests/mutation/run.py --workers $(WORKERS)
 
-coverage: setup
+coverage: setup coverage-rtl
 	@echo "the whole test suite with branches counted (about 15 min)"
 	$(BIN)/pytest -n $(WORKERS) --cov --cov-config=tests/coverage.ini --cov-report=term \
 		--cov-report=html:$(REPORTS)/coverage --cov-fail-under=95
+
+coverage-rtl: setup
+	@echo "benches in Verilator, lines and bits of the Verilog counted (about 10 min)"
+	$(BIN)/python tests/rtl_coverage.py
 
 # PyTorch is what training is measured against and nothing else needs it: it has an environment of
 # its own.

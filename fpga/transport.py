@@ -75,7 +75,7 @@ class SerialTransport:
     def discard(self) -> None:
         try:
             self._serial.reset_input_buffer()
-        except OSError as error:
+        except (OSError, termios.error) as error:
             raise LinkError(f"port {self.port} is gone: {error}") from error
 
     def close(self) -> None:

@@ -29,6 +29,9 @@ from ..golden.checks import TrisignError, choice
 
 SIMULATORS = ("icarus", "verilator")
 BUILD_DIR_VARIABLE = "TRISIGN_BUILD_DIR"
+# A folder: what Verilator's runs reach of the design's lines, branches and bits goes there.
+COVERAGE_VARIABLE = "TRISIGN_COVERAGE"
+COVERAGE_ARGUMENTS = ("--coverage-line", "--coverage-toggle")
 LOG_LINES_SHOWN = 25
 # Benches see the signals of the top module. With every signal of the design visible, which is what
 # the runner asks for, Verilator compiles three times the code and simulates a third as fast.
@@ -209,7 +212,11 @@ def environment(simulator: str) -> Iterator[None]:
 
         binaries = Path(verilator.__file__).parent / "bin"
         changed["PATH"] = f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"
-        changed["MAKEFLAGS"] = f"PYTHON3={sys.executable} CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2"
+        # Compiling takes longer than a run that is there to be counted.
+        level = "-O0" if os.environ.get(COVERAGE_VARIABLE) else "-O2"
+        changed["MAKEFLAGS"] = (
+            f"PYTHON3={sys.executable} CFG_CXXFLAGS_PCH_I=-include OPT_FAST={level}"
+        )
         if shutil.which("ccache"):
             changed["OBJCACHE"] = "ccache"
     before = {key: os.environ.get(key) for key in changed}
@@ -236,10 +243,16 @@ def require_simulator(simulator: str) -> None:
             )
 
 
+def _coverage_folder(case: Case) -> str:
+    return os.environ.get(COVERAGE_VARIABLE, "") if case.simulator == "verilator" else ""
+
+
 def _build(case: Case, waves: bool) -> tuple[Any, Path]:
     from cocotb_tools.runner import get_runner
 
-    key = hashlib.sha256(f"{case.verilog}{waves}{sys.version}".encode()).hexdigest()[:12]
+    more = COVERAGE_ARGUMENTS if _coverage_folder(case) else ()
+    what = f"{case.verilog}{waves}{sys.version}{''.join(more)}"
+    key = hashlib.sha256(what.encode()).hexdigest()[:12]
     folder = build_root() / "sim" / f"{case.name}-{case.simulator}{'-waves' * waves}-{key}"
     runner = get_runner(case.simulator)
     stamp = folder / "built"
@@ -262,7 +275,7 @@ def _build(case: Case, waves: bool) -> tuple[Any, Path]:
                     sources=sources,
                     hdl_toplevel=case.name,
                     build_dir=folder,
-                    build_args=BUILD_ARGUMENTS[case.simulator],
+                    build_args=[*BUILD_ARGUMENTS[case.simulator], *more],
                     timescale=("1ns", "1ps"),
                     waves=waves,
                     log_file=log,
@@ -315,6 +328,9 @@ def _run(case: Case, waves: bool = False) -> BenchResult:
             f"{case.name} on {case.simulator}: the simulation ended abnormally; log {log}\n"
             f"{_tail(log)}"
         )
+    if folder := _coverage_folder(case):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        shutil.copy(test_dir / "coverage.dat", Path(folder) / f"{build_dir.name}-{case.digest}.dat")
     tests, failures = read_results(results)
     waveform = _find_waveform(build_dir, test_dir) if waves else None
     return BenchResult(tests, failures, results, log, time.monotonic() - started, waveform)

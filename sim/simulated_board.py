@@ -10,10 +10,8 @@ By hand: ``python -m trisign.sim.simulated_board CONFIG`` prints the port, and r
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,15 +24,8 @@ from typing import Any
 
 from ..golden.checks import ParameterError, integer
 from ..golden.design import DesignConfig
-from .runner import (
-    BenchFailure,
-    ToolError,
-    build_root,
-    environment,
-    locked,
-    ports,
-    require_simulator,
-)
+from .program import build_program
+from .runner import BenchFailure, ports
 
 MAIN = Path(__file__).with_suffix(".cpp")
 PORTS = {"clk", "rst", "rx", "tx"}
@@ -212,40 +203,14 @@ class SimulatedBoard:
 
 def build(verilog: str, name: str) -> Path:
     """The simulation as a program; it is kept, and built only where it has not been before."""
-    require_simulator("verilator")
     found = set(ports(verilog, name))
     if not found >= PORTS:
         raise ParameterError(
             f"{name} must have the ports {', '.join(sorted(PORTS))}, "
             f"not {', '.join(sorted(found)) or 'none'}"
         )
-    key = hashlib.sha256(f"{verilog}{MAIN.read_text()}{sys.version}".encode()).hexdigest()[:12]
-    folder = build_root() / "sim" / f"{name}-board-{key}"
-    program, log = folder / "board", folder.with_suffix(".build.log")
-    with locked(folder.with_suffix(".lock")), environment("verilator"):
-        if program.exists():
-            os.utime(folder)
-            return program
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        source = folder / f"{name}.v"
-        source.write_text(verilog)
-        flags = "-std=c++17" + " -DHAS_RUNNING" * ("running" in found)
-        command = [
-            "verilator", "--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "-Wno-fatal",
-            "--prefix", "Vtop", "--top-module", name, "--Mdir", str(folder), "-o", "board.new",
-            "-CFLAGS", flags, str(MAIN), str(source),
-        ]  # fmt: skip
-        try:
-            with log.open("w") as file:
-                subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=True)
-        except OSError as error:
-            raise ToolError(f"verilator cannot be run: {error.strerror}") from error
-        except subprocess.CalledProcessError as error:
-            raise BenchFailure(f"{name} does not build on verilator; log {log}") from error
-        # Whoever finds the program finds all of it.
-        (folder / "board.new").rename(program)
-    return program
+    flags = ["-DHAS_RUNNING"] * ("running" in found)
+    return build_program(verilog, name, MAIN, "board", flags=flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

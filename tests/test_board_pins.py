@@ -2,7 +2,7 @@
 
 import pytest
 
-from trisign.fpga.board_pages import FOLDER, page
+from trisign.fpga.board_pages import FOLDER, page, write_pages
 from trisign.fpga.board_pins import PINS, pin_table
 from trisign.fpga.program import command
 from trisign.gen.boards import BOARDS
@@ -38,6 +38,13 @@ def test_every_board_has_pins_and_no_other() -> None:
 def test_pages_are_up_to_date(name: str) -> None:
     """Otherwise: python -m trisign.fpga.board_pages"""
     assert (FOLDER / f"{name}.md").read_text(encoding="utf-8") == page(BOARDS[name])
+
+
+def test_pages_are_written_whole(tmp_path) -> None:
+    write_pages(tmp_path / "boards")
+    assert {path.stem for path in (tmp_path / "boards").iterdir()} == set(BOARDS)
+    for path in (tmp_path / "boards").iterdir():
+        assert path.read_bytes() == (FOLDER / path.name).read_bytes()
 
 
 @pytest.mark.parametrize("name", BOARDS)

@@ -92,6 +92,17 @@ def test_estimate(run: Run) -> None:
     assert json.loads(out)["forward_cycles"] == 404
 
 
+def test_estimate_without_samples_that_fit(run: Run) -> None:
+    """Digits have 64 pixels: other networks are estimated without training."""
+    Path("wide.toml").write_text(f"{MINIMAL}[network]\nlayers = [300, 16, 10]\n")
+    code, out, err = run("estimate", "wide.toml", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["training"] is None
+    code, _, err = run("estimate", "wide.toml", "--data", "digits")
+    assert code == 2
+    assert err.startswith("trisign: error: digits: ")
+
+
 def test_generate(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generate, "of_design", lambda design: [BLOCKS["lfsr"]])
     code, out, err = run("generate", "digits-icebreaker", "--out", "out", "--json")

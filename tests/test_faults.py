@@ -11,19 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_trainer import HINGE, SMALL, write_vectors
+from test_trainer import HINGE, SMALL, run, write_vectors
 
 from trisign.gen import data
 from trisign.gen.config import load
-from trisign.gen.verilog import to_verilog
 from trisign.golden.compiled import fast_trainer
-from trisign.golden.design import HardwareConfig
 from trisign.golden.encoding import encode
 from trisign.golden.trainer import Trainer as GoldenTrainer
-from trisign.golden.trainer_config import TrainerConfig
 from trisign.golden.trits import from_code, to_code
-from trisign.rtl.trainer import Trainer
-from trisign.sim.runner import run_bench
 
 CONFIGURATION = "digits-icebreaker"
 SHARE = 0.01
@@ -85,18 +80,9 @@ def test_training_recovers() -> None:
 )
 def test_the_core_never_hangs(tmp_path: Path, network: dict[str, Any]) -> None:
     """Upsets all through a run: it ends as ever, and a fresh start learns what golden learns."""
-    hardware: dict[str, Any] = {"lanes": 16, "store_samples": 12, "image": (4, 4)}
-    trainer = Trainer(TrainerConfig(**network), HardwareConfig(**hardware), trace=True)
-    run_bench(
-        to_verilog(trainer, "trainer"),
-        "trainer",
-        "trisign.sim.fault_bench",
-        parameters={
-            "network": network,
-            "hardware": hardware,
-            "vectors": write_vectors(tmp_path / "vectors.npz", 12, True),
-        },
-    )
+    hardware = {"lanes": 16, "store_samples": 12, "image": (4, 4)}
+    vectors = write_vectors(tmp_path / "vectors.npz", 12, True)
+    run(network, hardware, vectors, bench="trisign.sim.fault_bench")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from trisign.gen.config import load, plain_network, shipped
 from trisign.gen.verilog import to_verilog
 from trisign.golden.design import HardwareConfig
 from trisign.golden.trainer_config import TrainerConfig
-from trisign.rtl.trainer import Trainer
+from trisign.rtl.convolution_trainer import trainer_of
 from trisign.sim.runner import run_bench
 
 RESETS = "digest|reset_in_mid_run"
@@ -40,7 +40,7 @@ def run(
     power_up: str = "zero",
     epochs: int = 1,
 ) -> None:
-    verilog = to_verilog(Trainer(network, hardware, trace=True), "trainer")
+    verilog = to_verilog(trainer_of(network, hardware, trace=True), "trainer")
     netlist = synthesised(verilog, "trainer", target)
     assert not re.search(r"^ *(always|reg)\b", netlist, re.MULTILINE), "cells alone"
     run_bench(

@@ -13,11 +13,12 @@ import pytest
 
 from trisign import __version__
 from trisign.fpga.harness import module_ports
-from trisign.gen import config, generate, header
+from trisign.gen import config, generate, header, verilog
 from trisign.gen.blocks import BLOCKS
 from trisign.gen.generate import CELLS_FILE, REGISTERS_FILE
 from trisign.golden.checks import DataError
 from trisign.rtl import dot_cells
+from trisign.rtl.lfsr import Lfsr16Source
 
 DESIGN = config.load("digits-icebreaker")
 
@@ -202,6 +203,32 @@ def test_nothing_is_left_half_written(
     monkeypatch.setattr(generate, "block_verilog", fail_at_the_second)
     expected = DataError if isinstance(failure, OSError) else failure
     with pytest.raises(expected):
+        generate.generate(DESIGN, out)
+    assert contents(tmp_path) == before
+
+
+def test_a_yosys_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verilog, "SCRIPT", "no_such_command\n")
+    with pytest.raises(RuntimeError, match=r"^Yosys failed on lfsr:\n(.|\n)*no_such_command"):
+        verilog.to_verilog(Lfsr16Source(), "lfsr")
+
+
+def test_what_was_there_comes_back_where_it_cannot_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    monkeypatch.setattr(generate, "of_design", lambda design: [BLOCKS["lfsr"]])
+    generate.generate(DESIGN, out)
+    before = contents(tmp_path)
+    rename = Path.rename
+
+    def refuse_the_draft(path: Path, target: Path) -> Path:
+        if Path(target) == out and not path.name.endswith("-old"):
+            raise OSError(28, "No space left")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_the_draft)
+    with pytest.raises(DataError, match="No space left"):
         generate.generate(DESIGN, out)
     assert contents(tmp_path) == before
 

@@ -1,8 +1,10 @@
 """The pages of docs/ that follow from definitions are those of the present definitions."""
 
+from pathlib import Path
+
 import pytest
 
-from trisign.gen.interface_pages import DOCS, PAGES
+from trisign.gen.interface_pages import DOCS, PAGES, write_pages
 from trisign.golden.link import (
     COMMAND_MEANINGS,
     COUNTERS,
@@ -18,6 +20,13 @@ from trisign.rtl.register_map import registers
 def test_pages_are_up_to_date(name: str) -> None:
     """Otherwise: python -m trisign.gen.interface_pages"""
     assert (DOCS / name).read_text(encoding="utf-8") == PAGES[name]()
+
+
+def test_pages_are_written_whole(tmp_path: Path) -> None:
+    write_pages(tmp_path / "docs")
+    assert sorted(path.name for path in (tmp_path / "docs").iterdir()) == sorted(PAGES)
+    for name in PAGES:
+        assert (tmp_path / "docs" / name).read_bytes() == (DOCS / name).read_bytes()
 
 
 def test_nothing_is_left_out() -> None:

@@ -12,7 +12,10 @@ from trisign.gen.verilog import to_verilog
 from trisign.golden.checks import DataError, ParameterError
 from trisign.golden.design import DesignConfig, HardwareConfig
 from trisign.golden.link import (
+    COUNTERS,
+    Link,
     LinkCommand,
+    LinkStatus,
     cobs_decode,
     cobs_encode,
     decode_answer,
@@ -96,3 +99,40 @@ def test_a_request_by_hand() -> None:
 def test_requests_that_no_packet_carries(address: int, count: int) -> None:
     with pytest.raises(ParameterError, match=r"^(address|count) must be an integer from 0 to "):
         encode_request(0, LinkCommand.READ, address, count)
+
+
+def request(sequence: int, command: int, address: int = 0, count: int = 0) -> bytes:
+    return encode_request(sequence, command, address, count, ())  # type: ignore[arg-type]
+
+
+def test_the_golden_link_counts_what_it_does_not_carry_out() -> None:
+    """And carries out nothing twice."""
+    done: list[tuple[bool, int, int]] = []
+
+    def access(write: bool, address: int, data: int) -> tuple[int, LinkStatus]:
+        done.append((write, address, data))
+        return 7, LinkStatus.REFUSED if address == 9 else LinkStatus.OK
+
+    link = Link(access)
+    (hello,) = link.receive(request(5, LinkCommand.IDENTIFY, address=3, count=1))
+    assert decode_answer(hello[:-1]).words == (7,)
+    read = request(6, LinkCommand.READ, address=3, count=2)
+    assert link.is_due(read)
+    first = link.receive(read)
+    assert link.receive(read) == first  # answered again
+    assert len(done) == 3
+    assert link.is_due(read)
+    late = request(9, LinkCommand.READ, address=3, count=2)
+    assert not link.is_due(late)
+    damaged = bytearray(request(7, LinkCommand.READ, address=3, count=1))
+    damaged[3] ^= 0x10
+    for frame in (late, bytes(damaged), b"\x05\x01\x00", b"\x01" * 250 + b"\x00", b"\x00"):
+        assert link.receive(frame) == []
+    assert len(done) == 3
+    (refused,) = link.receive(request(7, LinkCommand.READ, address=9, count=1))
+    assert decode_answer(refused[:-1]).status == LinkStatus.REFUSED
+    (malformed,) = link.receive(request(8, 77))
+    assert decode_answer(malformed[:-1]).status == LinkStatus.MALFORMED
+    expected = {"accepted": 4, "duplicates": 1, "out_of_sequence": 1, "crc_errors": 1,
+                "cobs_errors": 1, "oversize": 1}  # fmt: skip
+    assert link.counters == dict.fromkeys(COUNTERS, 0) | expected

@@ -12,18 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_trainer import HINGE, SMALL, write_vectors
+from test_trainer import HINGE, SMALL, run, write_vectors
 
 from trisign.gen.verilog import to_verilog
-from trisign.golden.design import HardwareConfig
 from trisign.golden.precision_parameters import PrecisionParameters
 from trisign.golden.processing_element import ProcessingElementParameters
-from trisign.golden.trainer_config import TrainerConfig
 from trisign.golden.update_parameters import UpdateParameters
 from trisign.rtl.lfsr import Lfsr16Source
 from trisign.rtl.precision_controller import PrecisionController
 from trisign.rtl.processing_element import ProcessingElement
-from trisign.rtl.trainer import Trainer
 from trisign.rtl.update_engine import UpdateEngine
 from trisign.rtl.xorshift import Xorshift32Source
 from trisign.sim.runner import BenchFailure, run_bench
@@ -34,11 +31,11 @@ ENGINE: dict[str, Any] = {"rule": "ema_dst", "lanes": 32, "rng_group": 32, "gate
 ELEMENT = ProcessingElementParameters(lanes=8, words=2)
 
 
-def unknown_at_first(component: Any, name: str) -> str:
-    """Verilog whose registers begin unknown."""
-    verilog, count = INITIAL.subn(r"\1;", to_verilog(component, name))
+def unknown_at_first(verilog: str) -> str:
+    """``verilog`` with registers that begin unknown."""
+    changed, count = INITIAL.subn(r"\1;", verilog)
     assert count
-    return verilog
+    return changed
 
 
 BLOCKS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -63,7 +60,7 @@ BLOCKS: dict[str, tuple[Any, dict[str, Any]]] = {
 def test_nothing_unknown_after_reset(block: str) -> None:
     create, parameters = BLOCKS[block]
     run_bench(
-        unknown_at_first(create(), block),
+        unknown_at_first(to_verilog(create(), block)),
         block,
         f"trisign.sim.tb_{block}",
         parameters=parameters,
@@ -74,23 +71,18 @@ def test_nothing_unknown_after_reset(block: str) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("network", [SMALL, HINGE], ids=["trits", "integers"])
 def test_trainer(tmp_path: Path, network: dict[str, Any]) -> None:
-    hardware: dict[str, Any] = {"lanes": 16, "store_samples": 12, "image": (4, 4)}
-    trainer = Trainer(TrainerConfig(**network), HardwareConfig(**hardware), trace=True)
-    run_bench(
-        unknown_at_first(trainer, "trainer"),
-        "trainer",
-        "trisign.sim.tb_trainer",
-        parameters={
-            "network": network,
-            "hardware": hardware,
-            "vectors": write_vectors(tmp_path / "vectors.npz", 12, True),
-        },
+    run(
+        network,
+        {"lanes": 16, "store_samples": 12, "image": (4, 4)},
+        write_vectors(tmp_path / "vectors.npz", 12, True),
+        change=unknown_at_first,
         test_filter="digest|reset_in_mid_run|refuses",
     )
 
 
 def test_a_register_without_reset_is_found() -> None:
-    broken = unknown_at_first(Lfsr16Source(seed=1), "lfsr").replace("rst ?", "1'b0 ?")
+    broken = unknown_at_first(to_verilog(Lfsr16Source(seed=1), "lfsr"))
+    broken = broken.replace("rst ?", "1'b0 ?")
     with pytest.raises(BenchFailure, match="unknown"):
         run_bench(broken, "lfsr", "trisign.sim.tb_lfsr", parameters={"seed": 1, "steps": 1},
                   test_filter="words_after_reset", waves_on_failure=False)  # fmt: skip

