@@ -147,6 +147,10 @@ def main(chosen: Sequence[str]) -> int:
     names = list(chosen or found)
     if "--fit" in chosen:
         names = []
+    unknown = [name for name in names if name not in found]
+    if unknown:
+        print(f"NAME must be one of {', '.join(found)}, not {unknown[0]}", file=sys.stderr)
+        return 2
     for number, name in enumerate(names, 1):
         design, text, held_out = found[name]
         print(f"[{number}/{len(names)}] {name}", file=sys.stderr, flush=True)

@@ -20,7 +20,11 @@ def main(paths: list[str]) -> int:
     before = recorded()
     record = dict(before)
     for path in paths:
-        record |= areas(json.loads(Path(path).read_text()))
+        try:
+            record |= areas(json.loads(Path(path).read_text()))
+        except (OSError, ValueError, KeyError) as error:
+            print(f"{path} must be a result of trisign bench: {error}", file=sys.stderr)
+            return 2
     RECORD.write_text(json.dumps(record, indent=2) + "\n")
     for name, luts in record.items():
         if before.get(name) != luts:
