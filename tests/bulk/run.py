@@ -21,7 +21,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import trisign
-from bulk.blocks import CASES, Case  # type: ignore[import-not-found, unused-ignore]
+from bulk.case import Case  # type: ignore[import-not-found, unused-ignore]
+from bulk.cases import CASES  # type: ignore[import-not-found, unused-ignore]
 from bulk.driver import Difference, Driver  # type: ignore[import-not-found, unused-ignore]
 from trisign.sim.runner import build_root, locked
 
