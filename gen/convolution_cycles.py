@@ -21,7 +21,7 @@ POOL_CYCLES = 6
 LOSS_CYCLES = 3
 LOAD_CYCLES = 9
 LAYER_CYCLES = 4
-ROW_CYCLES = 5
+ROW_CYCLES = 4  # and the read latency
 SWEEP_CYCLES = 8
 UPDATE_CYCLES = 4
 START_CYCLES = 3  # of a row, in which no weight is read yet
@@ -106,7 +106,7 @@ def _layer(plan: ConvolutionPlan, layer: int, rows: float, errors: float) -> flo
     """A layer's part of the backward pass."""
     p, latency = plan.layers[layer], plan.read_latency
     cells = p.shape.cells
-    cycles = LAYER_CYCLES + (p.units - rows) * (cells + ROW_CYCLES)
+    cycles = LAYER_CYCLES + (p.units - rows) * (cells + ROW_CYCLES + latency)
     if layer:
         cycles += p.map_words
     if not rows:
@@ -114,7 +114,7 @@ def _layer(plan: ConvolutionPlan, layer: int, rows: float, errors: float) -> flo
     a_row = errors / rows
     # Cells are looked at while the taps of the last error found are walked over.
     taps = max((cells - a_row) / (a_row + 1) + a_row * p.granules, cells + p.granules)
-    work = ROW_CYCLES + taps + SWEEP_CYCLES + 2 * latency + p.granules
+    work = ROW_CYCLES + taps + SWEEP_CYCLES + 3 * latency + p.granules
     reads, update = _update(plan, p, layer)
     if layer:
         work += max(0, reads - START_CYCLES)

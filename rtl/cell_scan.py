@@ -31,8 +31,9 @@ class CellScan(wiring.Component):
     """Errors of a row: those of its cells, or of the last layer −1, 0, 1 by label and rival.
 
     Golden: the non-zero elements of a row of ``Trainer.error_below``, in the order of cells. Three
-    cycles from ``start`` to the first cell, then a cell a cycle while what is found is taken; two
-    errors are at least two cycles apart, so ``o.ready`` reaches no further than ``o``.
+    cycles from ``start`` to the first cell, four with ``memory_register``, then a cell a cycle
+    while what is found is taken; two errors are at least two cycles apart, so ``o.ready`` reaches
+    no further than ``o``.
 
     Members
     -------
@@ -91,17 +92,27 @@ class CellScan(wiring.Component):
         cells_left = Signal(range(max(p.shape.cells for p in plan.layers) + 1))
         error, choice = Signal(Trit), Signal.like(found.choice)
         finds, hold = Signal(), Signal()
+        # What a memory answers may come late in its cycle.
+        errors, winners, arrived = self.error_data, self.winner_data, arriving
+        if plan.hardware.memory_register:
+            errors, winners, arrived = Signal.like(errors), Signal.like(winners), Signal()
         m.d.comb += [
             at_top.eq(self.layer == len(plan.layers) - 1),
             finds.eq(looked & error.nonzero),
             hold.eq(finds & self.o.valid),
-            self.busy.eq(looking | arriving | looked | self.o.valid),
+            self.busy.eq(looking | arriving | arrived | looked | self.o.valid),
         ]
 
         # Cycle 0: a cell's words are asked for.
         m.d.comb += self.error_enable.eq(looking & ~hold)
         with m.If(~hold):
-            m.d.sync += [arriving.eq(looking), looked.eq(arriving)]
+            m.d.sync += [arriving.eq(looking), looked.eq(arrived)]
+            if plan.hardware.memory_register:
+                m.d.sync += [
+                    errors.eq(self.error_data),
+                    winners.eq(self.winner_data),
+                    arrived.eq(arriving),
+                ]
             with m.If(looking):
                 m.d.sync += [
                     self.error_address.eq(self.error_address + table(lambda p: p.output_words)),
@@ -109,10 +120,10 @@ class CellScan(wiring.Component):
                     looking.eq(cells_left != 1),
                 ]
 
-            # Cycle 1: the row's part of them.
+            # They have come: the row's part of them.
             m.d.sync += [
-                error.eq(self.error_data.word_select(self.lane, 2)),
-                choice.eq(self.winner_data.word_select(self.lane, len(choice))),
+                error.eq(errors.word_select(self.lane, 2)),
+                choice.eq(winners.word_select(self.lane, len(choice))),
             ]
             with m.If(at_top):
                 m.d.sync += [
@@ -121,7 +132,7 @@ class CellScan(wiring.Component):
                     choice.eq(0),
                 ]
 
-        # Cycle 2: an error is handed on.
+        # A cycle later: an error is handed on.
         m.d.comb += [self.restart.eq(self.start), self.step.eq(looked & ~hold)]
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)

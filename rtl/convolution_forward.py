@@ -27,8 +27,8 @@ class ConvolutionForward(wiring.Component):
     -------
     start : In(1)
         Begin with layer 0.
-    layer : Out
-        The layer in work.
+    layer : Out, next_layer : Out(1)
+        The layer in work; with ``next_layer`` the one above follows in the next cycle.
     threshold, window, offset : In
         r, a, b of that layer, at most a cycle later.
     weight_address, enable : Out; weights : In(R · 2P)
@@ -59,6 +59,7 @@ class ConvolutionForward(wiring.Component):
             {
                 "start": In(1),
                 "layer": Out(range(max(len(plan.layers), 2))),
+                "next_layer": Out(1),
                 "threshold": In(THRESHOLD_WIDTH),
                 "window": In(THRESHOLD_WIDTH),
                 "offset": In(signed(THRESHOLD_WIDTH + 1)),
@@ -91,13 +92,12 @@ class ConvolutionForward(wiring.Component):
         m = Module()
         plan, lanes, rows = self.plan, self.plan.hardware.lanes, self.plan.hardware.rows
         layers = plan.layers
-        next_layer = Signal()
 
         def table(value: object) -> Value:
             return of_layer(plan, self.layer, value)
 
-        position_done = self._gather(m, next_layer)
-        last_word, last_group = self._multiply(m, next_layer, position_done)
+        position_done = self._gather(m)
+        last_word, last_group = self._multiply(m, position_done)
 
         # The read latency later: words arrive and enter the processing elements.
         arrived = delayed(m, self.enable, plan.read_latency)
@@ -143,10 +143,10 @@ class ConvolutionForward(wiring.Component):
         m.d.sync += group.eq(Mux(self.start, 0, next_group))
         sums = [element.o.payload.sum[: plan.sum_width].as_signed() for element in elements]
         layer_done = self._pool(m, result & ~last_layer, last_result, group, next_group, sums)
-        m.d.sync += next_layer.eq(layer_done)
+        m.d.sync += self.next_layer.eq(layer_done)
         with m.If(self.start):
             m.d.sync += self.layer.eq(0)
-        with m.Elif(next_layer):
+        with m.Elif(self.next_layer):
             m.d.sync += self.layer.eq(self.layer + 1)
 
         # The last layer's sums leave one at a time.
@@ -182,7 +182,7 @@ class ConvolutionForward(wiring.Component):
             m.d.sync += [waiting.eq(total) for waiting, total in zip(queue, sums, strict=True)]
             m.d.sync += queued.eq(Mux(last, top.units - (top.row_groups - 1) * rows, rows))
 
-    def _gather(self, m: Module, next_layer: Signal) -> Signal:
+    def _gather(self, m: Module) -> Signal:
         """Fill the rows of windows in turn; the signal says that one has been multiplied."""
         plan = self.plan
 
@@ -196,7 +196,7 @@ class ConvolutionForward(wiring.Component):
         cells_left = Signal(range(max(p.shape.cells for p in plan.layers) + 1))
         last_choice = Signal()
         # The layer has its new value a cycle after ``next_layer``.
-        m.d.sync += began.eq(self.start | next_layer)
+        m.d.sync += began.eq(self.start | self.next_layer)
         m.d.comb += [
             self.cell_restart.eq(began),
             self.tap_start.eq(gathering & ~claimed.bit_select(self.half, 1)),
@@ -236,9 +236,7 @@ class ConvolutionForward(wiring.Component):
         self._full = full
         return position_done
 
-    def _multiply(
-        self, m: Module, next_layer: Signal, position_done: Signal
-    ) -> tuple[Signal, Signal]:
+    def _multiply(self, m: Module, position_done: Signal) -> tuple[Signal, Signal]:
         """Read all rows of weights for each row of windows; its last word, the last rows."""
         plan, layers = self.plan, self.plan.layers
 

@@ -65,7 +65,12 @@ class ConvolutionTrainer(TrainerBase):
         m.submodules.store = store = SampleMemory(plan)
 
         work = Work(plan, loader)
+        # A register of its own: much hangs on it.
         forwarding = Signal()
+        with m.If(forward.start):
+            m.d.sync += forwarding.eq(1)
+        with m.Elif(forward.done):
+            m.d.sync += forwarding.eq(0)
 
         connect(m, flipped(self.i), bus.i)
         connect(m, bus.o, flipped(self.o))
@@ -149,10 +154,8 @@ class ConvolutionTrainer(TrainerBase):
                 m.next = "IDLE"
             with m.State("CLEAR"), m.If(taps.cleared):
                 m.next = "IDLE"
-            with m.State("FORWARD"):
-                m.d.comb += forwarding.eq(1)
-                with m.If(forward.done):
-                    m.next = "LOSS"
+            with m.State("FORWARD"), m.If(forward.done):
+                m.next = "LOSS"
             with m.State("LOSS"):
                 with m.If(bus.learn & loss.active):
                     m.d.comb += taps.start.eq(1)
@@ -198,9 +201,14 @@ class ConvolutionTrainer(TrainerBase):
         )
 
         # Walkers
-        in_work = Signal.like(work.layer)
+        in_work = Signal.like(work.layer)  # forward.layer, then work.layer
+        with m.If(forward.start):
+            m.d.sync += in_work.eq(0)
+        with m.Elif(forward.next_layer):
+            m.d.sync += in_work.eq(forward.layer + 1)
+        with m.Elif(taps.start):
+            m.d.sync += in_work.eq(work.layer)
         m.d.comb += [
-            in_work.eq(Mux(forwarding, forward.layer, work.layer)),
             cells.layer.eq(in_work),
             cells.buffer.eq(work.buffer),
             walker.layer.eq(in_work),

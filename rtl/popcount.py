@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from amaranth import Value
 
 COUNTED_TOGETHER = 16  # bits of a population count in one cycle
+ADDED_TOGETHER = 8  # counts that are added up in one cycle
 
 
 def popcount(bits: Value) -> Value:

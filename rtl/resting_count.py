@@ -1,12 +1,12 @@
 """Counts the products of the forward pass that are zero."""
 
-from amaranth import Array, Cat, Const, Module, Mux, Signal
+from amaranth import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .delay import delayed
 from .forward_order import groups_ahead, loss_latency
-from .popcount import COUNTED_TOGETHER, popcount, tree_sum
+from .popcount import ADDED_TOGETHER, COUNTED_TOGETHER, popcount, tree_sum
 from .trainer_plan import TrainerPlan
 
 
@@ -90,9 +90,19 @@ class RestingCount(wiring.Component):
             part = Signal(range(len(some) + 1), name=f"gates_open{first}")
             m.d.sync += part.eq(popcount(some))
             parts.append(part)
-        count = Signal(range(lanes * rows + 1))
         m.d.sync += real.eq(Mux(valid[0], real_lanes * real_rows, 0))
-        m.d.sync += count.eq(Mux(valid[1], real - tree_sum(parts), 0))
+        arrived: Value = valid[1]
+        if plan.config.convolves and len(parts) > ADDED_TOGETHER:
+            # Nothing waits for the count: many parts take a cycle more.
+            sums = []
+            for first in range(0, len(parts), ADDED_TOGETHER):
+                total = tree_sum(parts[first : first + ADDED_TOGETHER])
+                some = Signal(len(total), name=f"gates_open_from{first}")
+                m.d.sync += some.eq(total)
+                sums.append(some)
+            parts, real, arrived = sums, delayed(m, real, 1), delayed(m, valid[1], 1)
+        count = Signal(range(lanes * rows + 1))
+        m.d.sync += count.eq(Mux(arrived, real - tree_sum(parts), 0))
         if groups_ahead(plan) is None:
             m.d.comb += self.resting.eq(count)
         else:
