@@ -21,6 +21,7 @@ CORES = {
     "digits-ulx3s-25f": "ecp5-25f",
     "digits-conv-icebreaker": "up5k",
     "digits-conv-ulx3s-25f": "ecp5-25f",
+    "digits-conv-ulx3s-85f": "ecp5-85f",
 }
 DESCRIPTION = """\
 Blocks beside the usual ways to write them, synthesised by the same tool in the same run; and the

@@ -26,10 +26,6 @@ EMBEDDED = {
     "ecppack": tools.ECPPACK,
 }
 
-# Target → options of place-and-route. On the large part the default placer leaves half as much wire
-# again, and the router does not get to an end.
-PLACE_OPTIONS = {"ecp5-85f": ("--placer", "static")}
-
 
 def core_verilog(design: DesignConfig) -> str:
     """The core of ``design``, module ``core``, as it is also simulated."""
@@ -66,7 +62,7 @@ class Plan:
             TOP,
             emit_src=False,
             synth_opts=target.synthesis.split()[1:],
-            nextpnr_opts=PLACE_OPTIONS.get(target.name, ()),
+            nextpnr_opts=target.placer,
             script_after_read=""
             if target.single_port
             else "setattr -unset ram_style a:ram_style=huge",

@@ -165,7 +165,7 @@ def _misfit(target: Target, used: Mapping[str, tuple[int, int]], registers: int)
 def _place(target: Target, folder: Path, seed: int) -> dict[str, Any]:
     program, *options = target.place
     report = f"seed-{seed}.report.json"
-    options += ["--json", "harness.json", "--report", report, "--seed", str(seed)]
+    options += [*target.placer, "--json", "harness.json", "--report", report, "--seed", str(seed)]
     # Placement aims at the highest clock whatever the goal; missing the goal is no failure.
     options += ["--timing-allow-fail"]
     tools.run(program, options, folder, f"seed-{seed}.log")

@@ -36,7 +36,9 @@ class Target:
     dual_output : bool
         True where a LUT has two outputs, so that a cell of ``rtl.dot_cells`` fills one site.
     place : tuple of str
-        nextpnr program and its options; empty where only LUTs are counted.
+        nextpnr program and the options that name the part; empty where only LUTs are counted.
+    placer : tuple of str
+        More of its options.
     cell : str
         nextpnr's name of the logic cell whose number limits what fits.
     """
@@ -53,6 +55,7 @@ class Target:
     single_port: bool = False
     dual_output: bool = False
     place: tuple[str, ...] = ()
+    placer: tuple[str, ...] = ()
     cell: str = ""
 
     @property
@@ -109,6 +112,8 @@ ECP5_85F = replace(
     name="ecp5-85f",
     part="Lattice ECP5 LFE5U-85F, CABGA381, speed 6",
     place=(tools.NEXTPNR_ECP5, "--85k", *_ECP5_PLACE),
+    # The default placer leaves half as much wire again, and the router does not get to an end.
+    placer=("--placer", "static"),
 )
 
 _XC7_LUT_MEMORIES = (
