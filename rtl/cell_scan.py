@@ -88,14 +88,20 @@ class CellScan(wiring.Component):
             return of_layer(plan, self.layer, value)
 
         at_top = Signal()
-        looking, arriving, looked = Signal(), Signal(), Signal()
+        looking = Signal()
+        arriving = Signal()
+        looked = Signal()
         cells_left = Signal(range(max(p.shape.cells for p in plan.layers) + 1))
-        error, choice = Signal(Trit), Signal.like(found.choice)
-        finds, hold = Signal(), Signal()
+        error = Signal(Trit)
+        choice = Signal.like(found.choice)
+        finds = Signal()
+        hold = Signal()
         # What a memory answers may come late in its cycle.
         errors, winners, arrived = self.error_data, self.winner_data, arriving
         if plan.hardware.memory_register:
-            errors, winners, arrived = Signal.like(errors), Signal.like(winners), Signal()
+            errors = Signal.like(errors)
+            winners = Signal.like(winners)
+            arrived = Signal()
         m.d.comb += [
             at_top.eq(self.layer == len(plan.layers) - 1),
             finds.eq(looked & error.nonzero),

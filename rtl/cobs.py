@@ -39,7 +39,8 @@ class CobsDecoder(wiring.Component):
         m = Module()
         inside = Signal()
         left = Signal(8, init=1)  # 1 where a code is due
-        code, end = Signal(), Signal()
+        code = Signal()
+        end = Signal()
         m.d.comb += [
             end.eq(self.i.payload == 0),
             code.eq(left == 1),

@@ -129,7 +129,9 @@ class ConvolutionForward(wiring.Component):
             ]
 
         # The elements' latency later: R results.
-        result, last_layer, last_result = Signal(), Signal(), Signal()
+        result = Signal()
+        last_layer = Signal()
+        last_result = Signal()
         group = Signal(range(max(2, *(p.row_groups for p in layers))))
         next_group = Signal.like(group)
         m.d.comb += [
@@ -190,8 +192,10 @@ class ConvolutionForward(wiring.Component):
             return of_layer(plan, self.layer, value)
 
         position_done = Signal()
-        gathering, began = Signal(), Signal()
-        claimed, full = Signal(2), Signal(2)
+        gathering = Signal()
+        began = Signal()
+        claimed = Signal(2)
+        full = Signal(2)
         filled = Signal()  # the row that is filled up next
         cells_left = Signal(range(max(p.shape.cells for p in plan.layers) + 1))
         last_choice = Signal()
@@ -247,7 +251,9 @@ class ConvolutionForward(wiring.Component):
         word = Signal(range(max(2, *(p.period for p in layers))))
         group = Signal(range(max(2, *(p.row_groups for p in layers))))
         base = Signal.like(self.weight_address)
-        last_word, last_group, group_end = Signal(), Signal(), Signal()
+        last_word = Signal()
+        last_group = Signal()
+        group_end = Signal()
         rests = [max(POSITION_CYCLES - p.row_groups * p.period, 0) for p in layers]
         rest = Signal(range(POSITION_CYCLES + 1))
         m.d.sync += base.eq(table(lambda p: p.weight_base))
@@ -357,7 +363,8 @@ class ConvolutionForward(wiring.Component):
         for r in range(rows):
             limit = Threshold(sum_width=width, threshold_width=THRESHOLD_WIDTH)
             m.submodules[f"limit{r}"] = limit
-            total, winner = Signal.like(pooled[r]), Signal.like(winners[r])
+            total = Signal.like(pooled[r])
+            winner = Signal.like(winners[r])
             m.d.sync += [total.eq(pooled[r]), winner.eq(winners[r])]
             m.d.comb += [
                 limit.sum.eq(total),

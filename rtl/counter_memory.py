@@ -50,7 +50,8 @@ class CounterMemory(wiring.Component):
 
         # The host's word
         chunk_bits = (plan.counter_chunks - 1).bit_length()
-        host_chunk, held_chunk = Signal(max(chunk_bits, 1)), Signal(max(chunk_bits, 1))
+        host_chunk = Signal(max(chunk_bits, 1))
+        held_chunk = Signal(max(chunk_bits, 1))
         host_address = Signal.like(self.update_address)
         m.d.comb += [
             host_chunk.eq(self.host.offset[:chunk_bits]),
@@ -65,7 +66,8 @@ class CounterMemory(wiring.Component):
             m.d.sync += held_chunk.eq(host_chunk)
 
         # Who reads, who writes
-        read_address, write_address = Signal.like(host_address), Signal.like(host_address)
+        read_address = Signal.like(host_address)
+        write_address = Signal.like(host_address)
         write = Signal()
         write_data = Signal.like(self.update_data)
         chunk_mask = Signal(plan.counter_chunks)

@@ -85,7 +85,8 @@ class DeltaPass(wiring.Component):
         word = Signal(range(max(2, *(p.words for p in plan.layers))))
 
         # Cycle 0: address of the row's word.
-        error, bank = Signal.like(errors.error), Signal.like(self.bank)
+        error = Signal.like(errors.error)
+        bank = Signal.like(self.bank)
         m.d.comb += [
             self.weight_address.eq(self.i.payload.address + word),
             self.enable.eq(self.i.valid & self.i.ready),
@@ -145,9 +146,11 @@ class DeltaPass(wiring.Component):
 
     def _send_lanes(self, m: Module, errors: ErrorLanes, below: list) -> Value:
         """Offer the word's sums one by one; true with the transfer of the last."""
-        lane, unit = Signal.like(errors.lane), Signal(range(max(2, *(p.units for p in below))))
+        lane = Signal.like(errors.lane)
+        unit = Signal(range(max(2, *(p.units for p in below))))
         last = unit == Array([p.units - 1 for p in below])[self.layer]
-        taken, word_done = Signal(), Signal()
+        taken = Signal()
+        word_done = Signal()
         m.d.comb += [
             errors.lane.eq(lane),
             self.o.valid.eq(1),

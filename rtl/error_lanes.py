@@ -71,7 +71,8 @@ class ErrorLanes(wiring.Component):
         # No sum exceeds the bound, so of θ only so many bits matter.
         limit = Signal(range(self.bound + 1))
         m.d.sync += limit.eq(Mux(self.confidence < self.bound, self.confidence, self.bound))
-        passes_one, passes_two = Signal(), Signal()
+        passes_one = Signal()
+        passes_two = Signal()
         m.d.sync += [passes_one.eq(limit < 1), passes_two.eq(limit < 2)]
 
         opposite = Signal(signed(len(self.error) + 1))

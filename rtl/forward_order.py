@@ -121,11 +121,14 @@ class ForwardOrder(wiring.Component):
             """An entry of the layer table, for the layer in work."""
             return Array([getattr(p, name) for p in layers])[self.layer]
 
-        issuing, row_end, layer_end = Signal(), Signal(), Signal()
+        issuing = Signal()
+        row_end = Signal()
+        layer_end = Signal()
         in_last_group = Signal()
         word = Signal(range(max(2, *(p.period for p in layers))))
         group = Signal(range(max(2, *(p.row_groups for p in layers))))
-        base, first_base = Signal.like(self.input_address), Signal.like(self.input_address)
+        base = Signal.like(self.input_address)
+        first_base = Signal.like(self.input_address)
         m.d.comb += [
             self.enable.eq(issuing & (word < of_layer("words"))),
             self.last_word.eq(word == of_layer("words") - 1),
@@ -157,7 +160,8 @@ class ForwardOrder(wiring.Component):
                     self.input_address.eq(above),
                     base.eq(above),
                 ]
-        fills, resumes = Signal(), Signal()
+        fills = Signal()
+        resumes = Signal()
         if ahead:
             # Between the layers, the last one's place waits.
             between = Signal()

@@ -99,7 +99,9 @@ class ForwardPass(wiring.Component):
 
         # The read latency later: words arrive and enter the processing elements. A row that was
         # dropped half way ends with any word.
-        entering, last_word, last_group = Signal(), Signal(), Signal()
+        entering = Signal()
+        last_word = Signal()
+        last_group = Signal()
         m.d.comb += [
             entering.eq(order.enable | order.flush),
             last_word.eq(order.last_word | order.flush),
@@ -143,7 +145,9 @@ class ForwardPass(wiring.Component):
         layer = delayed(m, layer, 1)
         m.d.comb += self.threshold_layer.eq(layer)
         layer = delayed(m, layer, 1)
-        result, last_layer, last_result = Signal(), Signal(), Signal()
+        result = Signal()
+        last_layer = Signal()
+        last_result = Signal()
         m.d.comb += [
             result.eq(elements[0].o.valid),
             last_layer.eq(layer == len(layers) - 1),
@@ -235,7 +239,8 @@ class ForwardPass(wiring.Component):
         ]
         if plan.hardware.memory_register:
             # |z| - r in one cycle, whether the window is open in the next.
-            window, present = Signal.like(self.window), Signal.like(rows_left_in_last)
+            window = Signal.like(self.window)
+            present = Signal.like(rows_left_in_last)
             m.d.sync += [window.eq(self.window), present.eq(rows_left_in_last)]
             for r, e in enumerate(elements):
                 away = minus_size(self.threshold, e.o.payload.sum)
@@ -252,7 +257,8 @@ class ForwardPass(wiring.Component):
         with m.If(clear):
             m.d.sync += [slot.eq(0), word.eq(0)]
 
-        trit_word, written = Signal.like(word), Signal(len(pick))
+        trit_word = Signal.like(word)
+        written = Signal(len(pick))
         flag_address = Signal.like(self.write_address)
         m.d.sync += [
             trit_word.eq(word),

@@ -72,8 +72,12 @@ class Initialiser(wiring.Component):
         row_end = last_lane & last_chunk & (word == words - 1)
 
         # A weight is decided by the state after three steps, so it enters one cycle later.
-        drawing, push, complete, real = Signal(), Signal(), Signal(), Signal()
-        address_1, bank_1 = Signal.like(self.write_address), Signal.like(self.write_bank)
+        drawing = Signal()
+        push = Signal()
+        complete = Signal()
+        real = Signal()
+        address_1 = Signal.like(self.write_address)
+        bank_1 = Signal.like(self.write_bank)
         chunk_1 = Signal.like(chunk)
         m.d.comb += self.step_three.eq(drawing & ~padding)
         m.d.sync += [

@@ -81,27 +81,39 @@ class Link(wiring.Component):
 
         # Byte in work: written at position, and shifted into the CRC.
         # Registers that are loaded before they are used go without a reset.
-        position, byte, bit = Signal(8), Signal(8, reset_less=True), Signal(3)
+        position = Signal(8)
+        byte = Signal(8, reset_less=True)
+        bit = Signal(3)
         word = Signal(BUS_WIDTH, reset_less=True)
-        oversize, skipping, dropped, framing = Signal(), Signal(), Signal(), Signal()
+        oversize = Signal()
+        skipping = Signal()
+        dropped = Signal()
+        framing = Signal()
         # Request
         sequence, command, length = (
             Signal(8, name=name, reset_less=True) for name in ("sequence", "command", "length")
         )
-        current, fits = Signal(reset_less=True), Signal(reset_less=True)
+        current = Signal(reset_less=True)
+        fits = Signal(reset_less=True)
         last_sequence = Signal(8, reset_less=True)
         last_crc = Signal(8 * REPEAT_BYTES, reset_less=True)
-        event, high = Signal(3, reset_less=True), Signal()
+        event = Signal(3, reset_less=True)
+        high = Signal()
         # Work
-        answering, targeted = Signal(), Signal(reset_less=True)
+        answering = Signal()
+        targeted = Signal(reset_less=True)
         waited = Signal()  # a word of the buffer is in its register
-        pointer, index = Signal(8, reset_less=True), Signal(2, reset_less=True)
-        address, left = Signal(ADDRESS_WIDTH, reset_less=True), Signal(6, reset_less=True)
-        reads, writes = Signal(reset_less=True), Signal(reset_less=True)
+        pointer = Signal(8, reset_less=True)
+        index = Signal(2, reset_less=True)
+        address = Signal(ADDRESS_WIDTH, reset_less=True)
+        left = Signal(6, reset_less=True)
+        reads = Signal(reset_less=True)
+        writes = Signal(reset_less=True)
         status = Signal(LinkStatus, reset_less=True)
         # Answer
         phase = Signal(Phase, reset_less=True)
-        code, finished = Signal(8, reset_less=True), Signal()
+        code = Signal(8, reset_less=True)
+        finished = Signal()
 
         following = Signal(8)
         m.d.comb += [

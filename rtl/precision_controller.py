@@ -157,8 +157,11 @@ class PrecisionController(wiring.Component):
         """``golden.precision_controller.decide``."""
         p = self.parameters
         rule = p.rule
-        up, down, clipped = Signal(), Signal(), Signal()
-        widen, narrow = Signal(), Signal()
+        up = Signal()
+        down = Signal()
+        clipped = Signal()
+        widen = Signal()
+        narrow = Signal()
         if p.dynamic_exponent:
             m.d.comb += [
                 up.eq(verdict.overflowing),

@@ -68,7 +68,8 @@ class RestingCount(wiring.Component):
             for r in range(rows)
         ]
         gates = Signal(lanes * rows)
-        real_lanes, real_rows = Signal(range(lanes + 1)), Signal(range(rows + 1))
+        real_lanes = Signal(range(lanes + 1))
+        real_rows = Signal(range(rows + 1))
         m.d.sync += [
             real_lanes.eq(Mux(self.last_word, tail_lanes, lanes)),
             real_rows.eq(Mux(self.last_group, tail_rows, rows)),

@@ -78,8 +78,11 @@ class RowSource(wiring.Component):
         found, newer, older = (
             Signal.like(self.o.payload, name=name) for name in ("found", "newer", "older")
         )
-        found_valid, free, scanned = Signal(), Signal(), Signal(init=1)
-        newer_valid, older_valid = Signal(), Signal()
+        found_valid = Signal()
+        free = Signal()
+        scanned = Signal(init=1)
+        newer_valid = Signal()
+        older_valid = Signal()
         m.d.comb += [
             free.eq(~newer_valid | ~older_valid),
             self.o.valid.eq(newer_valid | older_valid),

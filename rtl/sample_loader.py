@@ -103,17 +103,21 @@ class SampleLoader(wiring.Component):
         # Generator of shifts
         next_shift = Signal(16)
         m.d.comb += next_shift.eq(lfsr.advance(self.shift_state, SHIFT_STEPS))
-        dy, dx = Signal(signed(2)), Signal(signed(2))
+        dy = Signal(signed(2))
+        dx = Signal(signed(2))
 
         # Place in the data set
-        epochs_left, samples_left = Signal(16), Signal(16)
+        epochs_left = Signal(16)
+        samples_left = Signal(16)
         base = Signal.like(self.store_address)
         record = Signal.like(self.store_address)  # of the label, after the pixels
         first_record = plan.record_words - 1
-        buffer, outstanding = Signal(), Signal(2)
+        buffer = Signal()
+        outstanding = Signal(2)
         begin = Signal()
         stopping = Signal()
-        label, last_of_epoch = Signal.like(self.o.payload.label), Signal()
+        label = Signal.like(self.o.payload.label)
+        last_of_epoch = Signal()
         m.d.comb += last_of_epoch.eq(samples_left == 1)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
@@ -127,7 +131,8 @@ class SampleLoader(wiring.Component):
 
         # Place in the sample
         plane = Signal(range(max(len(sets), 2)))
-        y, x = Signal(range(max(height, 2))), Signal(range(max(width, 2)))
+        y = Signal(range(max(height, 2)))
+        x = Signal(range(max(width, 2)))
         pixel = Signal(range(max(pixels, 2)))
         lane = Signal(range(max(lanes, 2)))
         word = Signal(range(max(words, 2)))
@@ -143,7 +148,8 @@ class SampleLoader(wiring.Component):
             | ((dx == 1) & (x == 0))
             | ((dx == -1) & (x == width - 1))
         )
-        reading, last_pixel = Signal(), Signal()
+        reading = Signal()
+        last_pixel = Signal()
         stall = Signal()
         m.d.sync += offset.eq(step_y + dx)
         m.d.comb += last_pixel.eq((plane == len(sets) - 1) & (pixel == pixels - 1))
@@ -197,7 +203,8 @@ class SampleLoader(wiring.Component):
         ]
 
         # A full word waits for the memory, and everything behind it with it.
-        pending, buffer_free = Signal(), Signal()
+        pending = Signal()
+        buffer_free = Signal()
         write_word = Signal(range(2 * words))
         m.d.comb += [
             buffer_free.eq(outstanding != 3),

@@ -63,7 +63,8 @@ class SampleMemory(wiring.Component):
             column=self.plan.store_column,
             unchecked=True,
         )
-        noted, write_note = Signal(BUS_WIDTH), Signal()
+        noted = Signal(BUS_WIDTH)
+        write_note = Signal()
         address = Signal.like(self.note_address)
         note = Cat(self.label, Signal(PREDICTION_BIT - len(self.label)), self.prediction)
         waiting = Signal()

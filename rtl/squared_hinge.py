@@ -59,7 +59,8 @@ class SquaredHinge(wiring.Component):
         index = Signal.like(self.label)
         best = Signal.like(self.sum)
         winner = Signal.like(self.label)
-        is_first, some_error = Signal(init=1), Signal()
+        is_first = Signal(init=1)
+        some_error = Signal()
 
         # Cycle 0: the error of a class, and the largest sum; a later one must be strictly larger.
         own = index == self.label

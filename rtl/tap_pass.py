@@ -129,7 +129,8 @@ class TapPass(wiring.Component):
         base = Signal.like(self.weight_address)
         row_address = Signal.like(self.error_address)  # its word of the first cell's errors
         last_row = row == table(lambda p: p.units - 1)
-        row_begins, row_done = Signal(), Signal()
+        row_begins = Signal()
+        row_done = Signal()
         with m.If(row_done):
             m.d.sync += [row.eq(row + 1), lane.eq(lane + 1), bank.eq(bank + 1)]
             with m.If(lane == granule - 1):

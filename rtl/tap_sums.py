@@ -159,7 +159,8 @@ class TapSums(wiring.Component):
     def _limit(self, m: Module, deltas: Ram, gradients: Ram) -> None:
         """Errors from sums, a word a cycle; zeros everywhere."""
         plan, place, width = self.plan, self.place, self.plan.error_sum_width
-        sums, flags = Signal.like(deltas.read_data), Signal.like(self.error_data)
+        sums = Signal.like(deltas.read_data)
+        flags = Signal.like(self.error_data)
         with m.If(self.limit):
             m.d.comb += deltas.read_address.eq(place)
         m.d.sync += [sums.eq(deltas.read_data), flags.eq(self.error_data)]

@@ -87,10 +87,12 @@ class TapWalker(wiring.Component):
             found = [table(lambda p, k=k: value(p, k)) for k in choices]  # type: ignore[operator]
             return Array(found)[self.choice]
 
-        y, x = Signal.like(self.y), Signal.like(self.x)
+        y = Signal.like(self.y)
+        x = Signal.like(self.x)
         kx = Signal(range(max(2, *(p.across for p in plan.layers))))
         part = Signal(range(max(2, *(p.pixel_words for p in plan.layers))))
-        part_end, line_end = Signal(), Signal()
+        part_end = Signal()
+        line_end = Signal()
         m.d.comb += [
             self.inside.eq(
                 (y >= 0)

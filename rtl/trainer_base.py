@@ -55,11 +55,18 @@ class Work:
         self.label = Signal.like(given.label, name="label")
         self.record = Signal.like(given.record, name="record")
         self.layer = Signal(range(max(len(plan.layers), 2)))
-        self.epoch, self.sample = Signal(16), Signal(16)
-        self.buffer, self.last_of_epoch = Signal(), Signal()
-        self.next_valid, self.free, self.finish = Signal(), Signal(), Signal()
-        self.at_rest, self.idle, self.initialised = Signal(), Signal(), Signal()
-        self.running, self.learns = Signal(), Signal()
+        self.epoch = Signal(16)
+        self.sample = Signal(16)
+        self.buffer = Signal()
+        self.last_of_epoch = Signal()
+        self.next_valid = Signal()
+        self.free = Signal()
+        self.finish = Signal()
+        self.at_rest = Signal()
+        self.idle = Signal()
+        self.initialised = Signal()
+        self.running = Signal()
+        self.learns = Signal()
 
 
 class TrainerBase(wiring.Component):

@@ -95,8 +95,10 @@ class TrainerBus(wiring.Component):
         m = Module()
         request = self.i.payload
         looked = Signal()
-        free, waiting = Signal(), Signal(range(self.plan.read_latency + 1))
-        region, offset = Signal(ADDRESS_WIDTH - OFFSET_BITS), Signal(OFFSET_BITS)
+        free = Signal()
+        waiting = Signal(range(self.plan.read_latency + 1))
+        region = Signal(ADDRESS_WIDTH - OFFSET_BITS)
+        offset = Signal(OFFSET_BITS)
         memories = {
             Region.STORE: self.store,
             Region.WEIGHTS: self.weights,
@@ -140,7 +142,8 @@ class TrainerBus(wiring.Component):
                 with m.If(writing):
                     m.d.sync += getattr(self, name).eq(request.data)
         m.d.sync += chosen.eq(reduce(or_, values))
-        reading, data = Signal(), Signal(BUS_WIDTH)
+        reading = Signal()
+        data = Signal(BUS_WIDTH)
         asked = Signal.like(region)
         m.d.comb += [reading.eq(Cat(called.values()).any()), data.eq(chosen)]
         with m.If(looked):

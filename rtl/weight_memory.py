@@ -95,7 +95,8 @@ class WeightMemory(wiring.Component):
                 & (self.host.offset[chunk_bits:] < plan.weight_depth << bank_bits)
             ),
         ]
-        held_chunk, held_bank = Signal.like(host_chunk), Signal.like(host_bank)
+        held_chunk = Signal.like(host_chunk)
+        held_bank = Signal.like(host_bank)
         with m.If(self.host.read):
             m.d.sync += [held_chunk.eq(host_chunk), held_bank.eq(host_bank)]
 

