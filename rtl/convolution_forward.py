@@ -1,7 +1,5 @@
 """All layers forward, position by position: what a unit sees is gathered while others multiply."""
 
-from itertools import pairwise
-
 from amaranth import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -13,6 +11,7 @@ from .processing_element import ProcessingElement, Threshold
 from .ram import Ram
 from .register_map import THRESHOLD_WIDTH
 from .resting_count import RestingCount
+from .sum_queue import queue_sums
 from .tap_walker import map_address, of_layer
 from .word_assembler import WordAssembler
 
@@ -156,33 +155,21 @@ class ConvolutionForward(wiring.Component):
         classes_left = Signal(range(layers[-1].units + 1))
         m.d.comb += finishing.eq(self.sum_valid & (classes_left == 1))
         m.d.sync += self.done.eq(finishing)
-        if rows == 1:
-            m.d.comb += [self.sum_valid.eq(result & last_layer), self.sum.eq(sums[0])]
-        else:
-            self._queue_sums(m, sums, result & last_layer, last_result, finishing)
+        queue_sums(
+            m,
+            plan,
+            sums,
+            push=result & last_layer,
+            last=last_result,
+            finishing=finishing,
+            sum_valid=self.sum_valid,
+            sum_out=self.sum,
+        )
         with m.If(self.start):
             m.d.sync += classes_left.eq(layers[-1].units)
         with m.Elif(self.sum_valid):
             m.d.sync += classes_left.eq(classes_left - 1)
         return m
-
-    def _queue_sums(
-        self, m: Module, sums: list, push: Value, last: Signal, finishing: Signal
-    ) -> None:
-        """Send R sums one by one, in the cycles that the next R take."""
-        plan, rows = self.plan, self.plan.hardware.rows
-        top = plan.layers[-1]
-        queue = [Signal(signed(plan.sum_width), name=f"queue{r}") for r in range(rows)]
-        queued = Signal(range(rows + 1))
-        m.d.comb += [self.sum_valid.eq(queued != 0), self.sum.eq(queue[0])]
-        with m.If(self.sum_valid):
-            m.d.sync += [a.eq(b) for a, b in pairwise(queue)]
-            m.d.sync += queued.eq(queued - 1)
-        with m.If(finishing):
-            m.d.sync += queued.eq(0)
-        with m.If(push):
-            m.d.sync += [waiting.eq(total) for waiting, total in zip(queue, sums, strict=True)]
-            m.d.sync += queued.eq(Mux(last, top.units - (top.row_groups - 1) * rows, rows))
 
     def _gather(self, m: Module) -> Signal:
         """Fill the rows of windows in turn; the signal says that one has been multiplied."""

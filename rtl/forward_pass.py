@@ -1,7 +1,5 @@
 """All layers forward: R rows at a time through R processing elements."""
 
-from itertools import pairwise
-
 from amaranth import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -11,6 +9,7 @@ from .forward_order import ForwardOrder, element_parameters
 from .processing_element import ProcessingElement, minus_size
 from .register_map import THRESHOLD_WIDTH
 from .resting_count import RestingCount, resting_range
+from .sum_queue import queue_sums
 from .trainer_plan import TrainerPlan
 from .word_assembler import WordAssembler, entry_slot
 
@@ -165,33 +164,19 @@ class ForwardPass(wiring.Component):
         classes_left = Signal(range(layers[-1].units + 1), init=layers[-1].units)
         m.d.comb += finishing.eq(self.sum_valid & (classes_left == 1))
         m.d.sync += self.done.eq(finishing)
-        if rows == 1:
-            m.d.comb += [
-                self.sum_valid.eq(result & last_layer),
-                self.sum.eq(elements[0].o.payload.sum),
-            ]
-        else:
-            self._queue_sums(m, elements, result & last_layer, last_result, finishing)
+        queue_sums(
+            m,
+            plan,
+            [e.o.payload.sum for e in elements],
+            push=result & last_layer,
+            last=last_result,
+            finishing=finishing,
+            sum_valid=self.sum_valid,
+            sum_out=self.sum,
+        )
         with m.If(self.sum_valid):
             m.d.sync += classes_left.eq(Mux(finishing, layers[-1].units, classes_left - 1))
         return m
-
-    def _queue_sums(
-        self, m: Module, elements: list, push: Value, last: Signal, finishing: Signal
-    ) -> None:
-        plan, rows = self.plan, self.plan.hardware.rows
-        top = plan.layers[-1]
-        queue = [Signal(signed(plan.sum_width), name=f"queue{r}") for r in range(rows)]
-        queued = Signal(range(rows + 1))
-        m.d.comb += [self.sum_valid.eq(queued != 0), self.sum.eq(queue[0])]
-        with m.If(self.sum_valid):
-            m.d.sync += [a.eq(b) for a, b in pairwise(queue)]
-            m.d.sync += queued.eq(queued - 1)
-        with m.If(finishing):
-            m.d.sync += queued.eq(0)
-        with m.If(push):
-            m.d.sync += [q.eq(e.o.payload.sum) for q, e in zip(queue, elements, strict=True)]
-            m.d.sync += queued.eq(Mux(last, top.units - (top.row_groups - 1) * rows, rows))
 
     def _write_hidden(
         self,
