@@ -96,19 +96,10 @@ class ConvolutionTrainer(TrainerBase):
             gate.gate_shift.eq(of_layer("gate_shift", work.layer)),
             update.layer.eq(work.layer),
             update.buffer.eq(0),
-            update.shift.eq(bus.probability_shift),
-            update.load.eq(bus.xorshift_write),
-            update.load_state.eq(bus.write_data),
-            bus.xorshift.eq(update.state),
         ]
+        self._connect_draws(m, bus, update)
 
-        # Loss
-        m.d.comb += [
-            loss.valid.eq(forward.sum_valid),
-            loss.sum.eq(forward.sum),
-            loss.label.eq(work.label),
-            loss.margin.eq(bus.margin),
-        ]
+        self._connect_loss(m, bus, forward, loss, work)
 
         # Rows with an error are updated while the pass goes on to the next.
         connect(m, taps.o, gate.i)

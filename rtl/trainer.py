@@ -119,19 +119,10 @@ class Trainer(TrainerBase):
             delta.layer.eq(work.layer),
             update.layer.eq(work.layer),
             update.buffer.eq(work.buffer),
-            update.shift.eq(bus.probability_shift),
-            update.load.eq(bus.xorshift_write),
-            update.load_state.eq(bus.write_data),
-            bus.xorshift.eq(update.state),
         ]
+        self._connect_draws(m, bus, update)
 
-        # Loss
-        m.d.comb += [
-            loss.valid.eq(forward.sum_valid),
-            loss.sum.eq(forward.sum),
-            loss.label.eq(work.label),
-            loss.margin.eq(bus.margin),
-        ]
+        self._connect_loss(m, bus, forward, loss, work)
         # Where errors are trits, hidden ones share the activation memory.
         row_read_enable, row_read_address = Const(0), Const(0)
         if plan.quantises:

@@ -127,6 +127,24 @@ class TrainerBase(wiring.Component):
             loader.load_state.eq(bus.write_data[:16]),
         ]
 
+    def _connect_draws(self, m, bus, update) -> None:
+        """The generator of steps taken at random, and how likely they are."""
+        m.d.comb += [
+            update.shift.eq(bus.probability_shift),
+            update.load.eq(bus.xorshift_write),
+            update.load_state.eq(bus.write_data),
+            bus.xorshift.eq(update.state),
+        ]
+
+    def _connect_loss(self, m, bus, forward, loss, work: Work) -> None:
+        """Sums of the last layer, one class at a time."""
+        m.d.comb += [
+            loss.valid.eq(forward.sum_valid),
+            loss.sum.eq(forward.sum),
+            loss.label.eq(work.label),
+            loss.margin.eq(bus.margin),
+        ]
+
     def _connect_store(self, m, bus, store, loader, loss, work: Work) -> None:
         connect(m, bus.store, store.host)
         m.d.comb += [
