@@ -74,7 +74,7 @@ coverage-rtl: setup
 # PyTorch is what training is measured against and nothing else needs it: it has an environment of
 # its own.
 bench: setup $(FLOAT)/.ready
-	$(TRISIGN) bench --float $(FLOAT)/bin/python --seeds 3
+	$(TRISIGN) bench --float $(FLOAT)/bin/python
 
 $(FLOAT)/.ready:
 	$(or $(PYTHON),python3) -m venv --clear $(FLOAT)

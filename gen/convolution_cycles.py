@@ -85,7 +85,7 @@ def measured_forward(plan: ConvolutionPlan) -> float:
     drain = latency + element_parameters(plan).dot.latency + 2
     cycles: float = LOSS_CYCLES + (plan.hardware.rows if plan.hardware.rows > 1 else 0)
     for p in plan.layers:
-        gather, multiply = p.granules + latency + GATHER_CYCLES, p.row_groups * p.period
+        gather, multiply = p.granules + plan.tap_latency + GATHER_CYCLES, p.row_groups * p.period
         # Two rows of windows are in work, each gathered, then multiplied.
         position = max(multiply, p.granules, POSITION_CYCLES, (gather + multiply) / 2)
         cycles += gather + (p.shape.positions - 1) * position + multiply + drain
@@ -114,7 +114,7 @@ def _layer(plan: ConvolutionPlan, layer: int, rows: float, errors: float) -> flo
     a_row = errors / rows
     # Cells are looked at while the taps of the last error found are walked over.
     taps = max((cells - a_row) / (a_row + 1) + a_row * p.granules, cells + p.granules)
-    work = ROW_CYCLES + taps + SWEEP_CYCLES + 3 * latency + p.granules
+    work = ROW_CYCLES + taps + SWEEP_CYCLES + latency + 2 * plan.tap_latency + p.granules
     reads, update = _update(plan, p, layer)
     if layer:
         work += max(0, reads - START_CYCLES)

@@ -212,6 +212,14 @@ class ConvolutionPlan(TrainerPlan):
         return shape.height, shape.width
 
     @property
+    def tap_latency(self) -> int:
+        """Cycles from a tap to the granules at it, of a map and of weights.
+
+        With ``memory_register`` they are picked from what was read a cycle before they are used.
+        """
+        return self.read_latency + self.hardware.memory_register
+
+    @property
     def window_words(self) -> int:
         """Words of the longest row."""
         return max(p.words for p in self.layers)

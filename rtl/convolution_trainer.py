@@ -239,14 +239,14 @@ class ConvolutionTrainer(TrainerBase):
             ]
 
         # Maps: the granule at the tap, or the padding
-        latency = plan.read_latency
         outside = Array(Const(p.shape.padding & 3, 2) for p in plan.layers)[in_work]
-        inside = delayed(m, walker.inside, latency)
-        seen = Signal(2 * plan.granule)
+        inside = delayed(m, walker.inside, plan.read_latency)
+        read = Signal(2 * plan.granule)
+        seen = delayed(m, read, plan.tap_latency - plan.read_latency)
         m.d.comb += [
             maps.read_enable.eq(1),
             maps.read_address.eq(walker.tap_address),
-            seen.eq(Mux(inside, maps.read_data, outside.replicate(plan.granule))),
+            read.eq(Mux(inside, maps.read_data, outside.replicate(plan.granule))),
             taps.inputs.eq(seen),
             maps.write_mask.eq(1),
             lines.restart.eq(loader.start),
@@ -280,7 +280,7 @@ class ConvolutionTrainer(TrainerBase):
                 "last": 1,
             }
         )
-        places = [Signal(place_layout, name=f"place{k}") for k in range(latency + 1)]
+        places = [Signal(place_layout, name=f"place{k}") for k in range(plan.tap_latency + 1)]
         half = Signal()
         with m.If(walker.start & walker.ready):
             m.d.sync += half.eq(forward.half)
@@ -294,7 +294,7 @@ class ConvolutionTrainer(TrainerBase):
         ]
         for before, after in pairwise(places):
             m.d.sync += after.eq(before)
-        place = places[latency]
+        place = places[-1]
         gathered = Signal()
         m.d.sync += gathered.eq(windows.push & place.last)
         m.d.comb += [

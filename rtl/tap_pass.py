@@ -46,9 +46,10 @@ class TapPass(wiring.Component):
         The word of weights in which the tap lies, ``plan.read_latency`` cycles later; ``bank``
         comes with it.
     inputs : In
-        The granule at the tap, as late; the padding where the tap lies outside.
+        The granule at the tap, ``plan.tap_latency`` cycles later; the padding where the tap lies
+        outside.
     trit_valid : Out(1), trits : Out
-        Granules of sign(G) where |G| > α, ``read_latency`` cycles after the tap.
+        Granules of sign(G) where |G| > α, ``plan.tap_latency`` cycles after the tap.
     gathered : In(1)
         The last word of a row of windows was written.
     o : Out(stream of rows)
@@ -271,7 +272,7 @@ class TapPass(wiring.Component):
                 m.d.sync += place.eq(place + 1)
                 with m.If(last_place):
                     m.next = "END"
-            with m.State("END"), m.If(~updating):
+            with m.State("END"), m.If(~updating & ~sums.limiting):
                 m.d.comb += self.done.eq(1)
                 m.next = "IDLE"
         return m

@@ -40,25 +40,28 @@ class TapSums(wiring.Component):
     -------
     layer : In
     tap : In
-        Its words of weights and inputs come ``plan.read_latency`` cycles later. With ``sweep`` the
-        gradient is taken away as trits instead, and zero stays behind.
+        Its word of weights comes ``plan.read_latency`` cycles later, its granule of inputs
+        ``plan.tap_latency``. With ``sweep`` the gradient is taken away as trits instead, and zero
+        stays behind.
     wait : Out(1)
         A sum of the tap, valid or not, is not written yet: ``tap.valid`` must be low.
     weights, inputs : In
         The word of weights in which the tap lies, and the granule at it.
     trit_valid : Out(1), trits : Out
-        Granules of sign(G) where |G| > α, ``read_latency`` cycles after the tap.
+        Granules of sign(G) where |G| > α, ``plan.tap_latency`` cycles after the tap.
     busy : Out(1)
         A tap is on its way.
     limit, clear : In(1), place : In
         Make errors of the sums at ``place`` and set them to zero, or set sums of both memories
         there to zero; not while ``busy``.
+    limiting : Out(1)
+        The cycle after this one needs ``confidence`` still.
     confidence : In
         θ of the layer below.
     error_data : In
         Window flags at ``place``, a cycle after ``limit``.
     error_write : Out(1), error_write_address, error_write_data : Out
-        The errors, a cycle later still.
+        The errors, a cycle later still; two with ``memory_register``.
     """
 
     def __init__(self, plan: ConvolutionPlan) -> None:
@@ -77,6 +80,7 @@ class TapSums(wiring.Component):
                 "limit": In(1),
                 "clear": In(1),
                 "place": In(address),
+                "limiting": Out(1),
                 "confidence": In(THRESHOLD_WIDTH),
                 "error_data": In(granule),
                 "error_write": Out(1),
@@ -88,7 +92,7 @@ class TapSums(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan, granule = self.plan, self.plan.granule
-        latency = plan.read_latency
+        latency = plan.tap_latency
         delta_width, gradient_width = plan.error_sum_width, plan.gradient_width
         m.submodules.deltas = deltas = Ram(delta_width * granule, plan.hidden_words, unchecked=True)
         m.submodules.gradients = gradients = Ram(
@@ -122,9 +126,11 @@ class TapSums(wiring.Component):
             gradients.read_address.eq(wanted.granule),
         ]
 
-        # The read latency later: one is added to each, or a gradient is taken away as a trit.
+        # The tap's latency later: one is added to each, or a gradient is taken away as a trit.
         tap, last = taps[latency], taps[latency + 1]
-        weight = self.weights.word_select(tap.slot, 2 * granule)
+        chosen = Signal(2 * granule)
+        m.d.comb += chosen.eq(self.weights.word_select(taps[plan.read_latency].slot, 2 * granule))
+        weight = delayed(m, chosen, latency - plan.read_latency)
         confidences = [plan.config.of("gradient_confidence", l) for l in range(len(plan.layers))]
         new_deltas, new_gradients, trits = [], [], []
         for lane in range(granule):
@@ -158,12 +164,17 @@ class TapSums(wiring.Component):
 
     def _limit(self, m: Module, deltas: Ram, gradients: Ram) -> None:
         """Errors from sums, a word a cycle; zeros everywhere."""
-        plan, place, width = self.plan, self.place, self.plan.error_sum_width
+        plan, width = self.plan, self.plan.error_sum_width
+        # In step with a tap whose granules are picked.
+        late = plan.tap_latency - plan.read_latency
+        limit, place = delayed(m, self.limit, late), delayed(m, self.place, late)
         sums = Signal.like(deltas.read_data)
         flags = Signal.like(self.error_data)
-        with m.If(self.limit):
+        if late:
+            m.d.comb += self.limiting.eq(limit)
+        with m.If(limit):
             m.d.comb += deltas.read_address.eq(place)
-        m.d.sync += [sums.eq(deltas.read_data), flags.eq(self.error_data)]
+        m.d.sync += [sums.eq(deltas.read_data), flags.eq(delayed(m, self.error_data, late))]
         errors = []
         for lane in range(plan.granule):
             total = sums.word_select(lane, width).as_signed()
@@ -171,7 +182,7 @@ class TapSums(wiring.Component):
             errors.append(Cat(passes & flags[2 * lane], total[-1]))
         m.d.comb += [
             self.error_write_data.eq(Cat(errors)),
-            self.error_write.eq(delayed(m, self.limit, 2)),
+            self.error_write.eq(delayed(m, limit, 2)),
             self.error_write_address.eq(delayed(m, place, 2)),
         ]
         with m.If(self.error_write):
@@ -182,11 +193,11 @@ class TapSums(wiring.Component):
             ]
         with m.If(self.clear):
             m.d.comb += [
-                deltas.write.eq(place < plan.hidden_words),
-                deltas.write_address.eq(place),
+                deltas.write.eq(self.place < plan.hidden_words),
+                deltas.write_address.eq(self.place),
                 deltas.write_data.eq(0),
-                gradients.write.eq(place < plan.gradient_depth),
-                gradients.write_address.eq(place),
+                gradients.write.eq(self.place < plan.gradient_depth),
+                gradients.write_address.eq(self.place),
                 gradients.write_data.eq(0),
             ]
 
