@@ -7,20 +7,34 @@ file for the weights and counters read at the end of ``digest``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import cocotb
 import numpy as np
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, RisingEdge
 
 from ..golden.lfsr import FALLBACK_STATE
 from ..golden.write_log import RecordingTrainer
-from ..rtl.register_map import IDENTITY, OFFSET_BITS, REGION_BITS, Command, Region, address
+from ..rtl.register_map import (
+    COUNTERS,
+    IDENTITY,
+    OFFSET_BITS,
+    REGION_BITS,
+    Command,
+    Region,
+    Register,
+    address,
+)
 from ..rtl.trainer_plan import BUS_WIDTH
 from .testbench import parameters
 from .trainer_bench import STATUS_COUNTERS, TrainerBench, controller_word
 
 LONG = 2  # epochs or samples after which a run that goes on for many more is stopped
+FULL = 0xFFFFFFFF  # a status counter
+# Registers of 16 bits that count what is done and what is left.
+COUNTING = ("epoch", "sample", "loader.epochs_left", "loader.samples_left")
+STEPS = 3  # that are watched of a register that counts
 
 
 async def ready_to_train(dut: Any, idle: bool = False, stall: bool = False) -> TrainerBench:
@@ -52,7 +66,11 @@ async def initial_weights(dut: Any) -> None:
     tb = TrainerBench(dut)
     await tb.begin()
     assert await tb.read("identity") == IDENTITY
-    assert await tb.read("status") == 0
+    assert await tb.read("status") == dut.busy.value == 0
+    await tb.write("command", Command.INITIALISE)
+    assert await tb.read("status") == dut.busy.value == 1
+    await tb.wait_until_idle(20000)
+    assert dut.busy.value == 0
     await tb.initialise()
     assert await tb.read("status") == 2
     await tb.compare_memories()
@@ -84,17 +102,10 @@ async def registers_hold_what_is_written(dut: Any) -> None:
     await tb.begin()
     held = {n: r for n, r in tb.registers.items() if r.access == "rw" and not r.external}
     before = {name: await tb.read(name) for name in tb.registers if name not in ("command", *held)}
-    for pattern in (0x5A5A, 0xA5A5, 0x3C99, 0xC366):
+    for pattern in (0x5A5A, 0x3C99):
         values = {name: pattern + 257 * k for k, name in enumerate(held)}
-        for name, value in values.items():
-            await tb.write(name, value)
-        for name, register in held.items():
-            width = register.width
-            value = values[name] % (1 << width)
-            if register.signed and value >> width - 1:
-                value -= 1 << width
-            have = await tb.read(name)
-            assert have == value % (1 << BUS_WIDTH), f"{name}: {value:#x} written, {have:#x} read"
+        await all_hold(tb, held, values)
+        await all_hold(tb, held, {name: ~value for name, value in values.items()})
     for name in ("lfsr", "shift_lfsr"):
         for bit in range(16):
             await tb.write(name, 1 << bit)
@@ -102,8 +113,29 @@ async def registers_hold_what_is_written(dut: Any) -> None:
         await tb.write(name, 0)
         assert await tb.read(name) == FALLBACK_STATE, name
         before[name] = FALLBACK_STATE
+    for l, controller in enumerate(tb.golden.controllers):
+        word = controller_word(controller) & ~0xFFFF
+        await tb.write(f"controller_{l}", word)
+        before[f"controller_{l}"] = word | FALLBACK_STATE
     for name, value in before.items():
         assert await tb.read(name) == value, f"{name} has changed"
+
+
+async def all_hold(tb: TrainerBench, held: dict[str, Register], values: dict[str, int]) -> None:
+    """Write ``values`` to registers, and read them back."""
+    for name, value in values.items():
+        await tb.write(name, value)
+    # Whether a value stays shows at two reads an odd number of cycles apart.
+    for pause in (0, 0, 1):
+        if pause:
+            await ClockCycles(tb.clk, pause)
+        for name, register in held.items():
+            width = register.width
+            value = values[name] % (1 << width)
+            if register.signed and value >> width - 1:
+                value -= 1 << width
+            have, value = await tb.read(name), value % (1 << BUS_WIDTH)
+            assert have == value, f"{name}: {values[name]:#x} written, {have:#x} read"
 
 
 @cocotb.test()
@@ -305,6 +337,11 @@ async def counters_carry_through_every_bit(dut: Any) -> None:
             counted = name != "resting" or tb.hardware.monitor
             more = getattr(tb.golden, name) - before[name] if counted else 0
             tb._equal(name, pattern + more, await tb.read(name))
+        # Whether a value stays shows at two reads an odd number of cycles apart.
+        names = [register.name for register in COUNTERS]
+        once, again = [await tb.read(n) for n in names], [await tb.read(n) for n in names]
+        await ClockCycles(tb.clk, 1)
+        assert once == again == [await tb.read(name) for name in names]
         cycles = await tb.read("cycles") - pattern
         assert 0 < cycles <= len(tb.labels) * tb.sample_limit()
     assert await tb.read("saturated") == 0
@@ -319,15 +356,124 @@ def core_of(dut: Any) -> Any:
 async def counters_saturate_and_say_so(dut: Any) -> None:
     tb = await ready_to_train(dut)
     assert await tb.read("saturated") == 0
-    core_of(dut).cycles.value = 0xFFFFFFF0
+    before = {name: getattr(tb.golden, name) for name in STATUS_COUNTERS}
+    names = [register.name for register in COUNTERS]
+    for name in names:
+        getattr(core_of(dut), name).value = FULL
+    await tb.train(1)
+    more = {name: getattr(tb.golden, name) - before[name] for name in STATUS_COUNTERS}
+    more["resting"] *= tb.hardware.monitor
+    counted = [name for name in names if name == "cycles" or more[name]]
+    assert [await tb.read(name) for name in names] == [FULL] * len(names)
+    assert await tb.read("saturated") == sum(1 << names.index(name) for name in counted)
+    await tb.write("command", Command.CLEAR_COUNTERS)
+    assert [await tb.read(name) for name in names] == [0] * len(names)
+    assert await tb.read("saturated") == 0
+
+
+@cocotb.test()
+async def counters_of_epochs_and_samples_carry(dut: Any) -> None:
+    """What is done goes up, and what is left goes down, through every bit."""
+    tb = await ready_to_train(dut)
+    await tb.write("learn", 0)
+    for name in COUNTING:
+        step, of_epochs = (-1 if "left" in name else 1), "epoch" in name
+        await tb.write("epochs", 0xFFFF if of_epochs else 1)
+        await tb.write("samples", 1 if of_epochs else 0xFFFF)
+        for start in (0x5555, 0xAAAA, 0x8001 if step < 0 else 0x7FFE):
+            await tb.write("command", Command.RUN)
+            await reaches(tb, "epoch" if of_epochs else "sample", 1)
+            register = register_at(dut, name)
+            register.value = start
+            seen = await values_of(tb, register, STEPS + 2)
+            # What it was before may be seen as well.
+            first = seen.index(start)
+            tb._equal(name, [start + step * k for k in range(STEPS + 1)], seen[first:][: STEPS + 1])
+            await tb.write("command", Command.STOP)
+            await tb.wait_until_idle(20000)
+            if step > 0:
+                shown = await tb.read("epoch" if of_epochs else "sample")
+                tb._equal(name, int(register.value), shown)
+
+
+async def values_of(tb: TrainerBench, register: Any, count: int) -> list[int]:
+    """The next ``count`` values that a register takes."""
+    seen: list[int] = []
+    for _ in range(count * tb.sample_limit()):
+        await RisingEdge(tb.clk)
+        if not seen or int(register.value) != seen[-1]:
+            seen.append(int(register.value))
+        if len(seen) == count:
+            return seen
+    raise AssertionError(f"values {seen} and no more of {count}")
+
+
+def register_at(dut: Any, path: str) -> Any:
+    """A register of the trainer; its path is its name where a netlist is flat."""
+    handle = core_of(dut)
+    if hasattr(handle, path.replace(".", "_")):
+        return getattr(handle, path.replace(".", "_"))
+    for name in path.split("."):
+        handle = getattr(handle, name)
+    return handle
+
+
+@cocotb.test()
+async def registers_do_what_they_say(dut: Any) -> None:
+    """Every gate shift, margins that are met, sums of one sign, pixels of every value."""
+    tb = TrainerBench(dut)
+    await tb.begin()
+    random = np.random.default_rng(5)
+    pixels = random.integers(0, 1 << tb.hardware.pixel_width, (11, *tb.pixels.shape[1:]))
+    labels = random.integers(0, tb.network.classes, 11)
+    # Every other sample is predicted correctly from the start.
+    labels[::2] = tb.golden.predict(tb.encode(pixels.astype(np.uint8)))[::2]
+    tb.use_samples(pixels.astype(np.uint8), labels)
+    await tb.load_samples()
+    await tb.initialise()
+    for state, settings in zip((0x5AA5, 0xA55A, 0x33CC, 0xCC33), settings_to_try(tb), strict=True):
+        await tb.write("shift_lfsr", state)
+        await tb.change(**settings)
+        await tb.train(1)
+        await tb.compare_status()
+        tb._equal("shift_lfsr", state, await tb.read("shift_lfsr"))
+    await tb.compare_memories()
+    # A squared hinge asks for something of every class, and is seldom content.
+    assert tb.golden.controllers or 0 < tb.golden.samples_active < tb.golden.samples_seen
+
+
+@cocotb.test()
+async def all_products_rest(dut: Any) -> None:
+    """Weights of zero, written by the host."""
+    tb = await ready_to_train(dut)
+    weights = [np.zeros_like(weights) for weights in tb.golden.weights]
+    await tb.write_words(Region.WEIGHTS, *tb.image.weights(weights))
+    await tb.write("learn", 0)
     await tb.write("epochs", 1)
     await tb.write("command", Command.RUN)
     await tb.wait_until_idle(20000)
-    assert await tb.read("cycles") == 0xFFFFFFFF
-    saturated = await tb.read("saturated")
-    names = [name for name, r in tb.registers.items() if r.access == "ro" and r.width == 32]
-    counters = names[names.index("samples_seen") :]
-    assert saturated == 1 << counters.index("cycles")
-    await tb.write("command", Command.CLEAR_COUNTERS)
-    assert await tb.read("cycles") == 0
-    assert await tb.read("saturated") == 0
+    products = len(tb.labels) * tb.network.weight_count if tb.hardware.monitor else 0
+    tb._equal("resting", products, await tb.read("resting"))
+
+
+def settings_to_try(tb: TrainerBench) -> Iterator[dict[str, Any]]:
+    """Fields of the network that are registers, the same width of sums and errors given."""
+    network, most = tb.network, tb.hardware.gate_shift_max
+    layers = network.layer_count
+    inputs = network.shapes[-1][1]
+    room = (1 << tb.plan.sum_width - 1) - 1 - inputs
+    if tb.golden.controllers:
+        width = network.controller_parameters(layers - 1).input_width
+        room = min(room, (1 << width - 1) - 2 - inputs)
+    for margin, shift, offset, confidence in (
+        (1, 0, room, 0),
+        (network.margin, most, 0, 0),
+        (1, most, -room, 1),
+        (1, max(most - 1, 0), 0, 1),
+    ):
+        yield {
+            "margin": margin,
+            "gate_shift": (shift,) * layers,
+            "offset": (*(network.of("offset", l) for l in range(layers - 1)), offset),
+            "confidence": (confidence,) * layers,
+        }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -65,18 +66,21 @@ class TrainerBench(Testbench):
         self.seed = given.get("seed", 1)
         self.epochs = given.get("epochs", 1)
         with np.load(given["vectors"]) as vectors:
-            self.pixels = vectors["pixels"]
-            self.labels = vectors["labels"].astype(np.int64)
-        self.trits = self.encode(self.pixels)
+            self.use_samples(vectors["pixels"], vectors["labels"])
+        self.request, self.response = Payload(BusRequest), Payload(BusResponse)
+        self.golden = self.make_golden(self.network, self.seed)
+
+    def use_samples(self, pixels: NDArray[np.uint8], labels: NDArray[np.integer]) -> None:
+        """Take these to be loaded and trained on."""
+        self.pixels, self.labels = pixels, labels.astype(np.int64)
+        self.trits = self.encode(pixels)
         self.store = SampleStore(
-            self.pixels,
+            pixels,
             self.labels,
             planes=self.hardware.planes,
             image=self.plan.image,
             channel_last=self.network.convolves,
         )
-        self.request, self.response = Payload(BusRequest), Payload(BusResponse)
-        self.golden = self.make_golden(self.network, self.seed)
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.int8]:
         """Pixels as the network reads them."""
@@ -150,6 +154,17 @@ class TrainerBench(Testbench):
             if not await self.read("status") & BUSY:
                 return
         raise AssertionError(f"still busy after {limit} reads of the status")
+
+    async def change(self, **settings: Any) -> None:
+        """Write registers, and have golden go on with fields of those names."""
+        self.golden.config = replace(self.golden.config, **settings)
+        self.golden.load_state(self.golden.state())
+        for name, value in settings.items():
+            if isinstance(value, tuple):
+                for l, entry in enumerate(value):
+                    await self.write(f"{name}_{l}", entry)
+            else:
+                await self.write(name, value)
 
     async def train(self, epochs: int | None = None, *, shift: bool = False) -> None:
         """Run ``epochs`` over the store, every write compared with golden as it happens."""

@@ -65,6 +65,40 @@ def test_a_wrong_premise_is_found(mutants: Mutants, relation: Relation) -> None:
         mutants.equivalents([1], relation)
 
 
+# A memory beside logic: what it answers is free, what it is asked to do is compared.
+STORE = """
+module store(clk, rst, write, address, data, o);
+  input clk;
+  input rst;
+  input write;
+  input [1:0] address;
+  input [1:0] data;
+  output [1:0] o;
+  reg [1:0] words [3:0];
+  reg [1:0] held = 2'h0;
+  always @(posedge clk) if (write) words[address] <= data ^ 2'h1;
+  always @(posedge clk) held <= rst ? 2'h0 : words[address];
+  assign o = held[1] ? held : 2'h0;
+endmodule
+"""
+TOP = (
+    STORE.split("reg")[0].replace("store", "top")
+    + """store inner
+  (.clk(clk), .rst(rst), .write(write), .address(address), .data(data), .o(o));
+endmodule
+"""
+)
+
+
+def test_memories_beside_logic() -> None:
+    mutants = Mutants(STORE + TOP, "top", 60, spared=("?words",))
+    own = Relation({"inner.held[0]": "<>[1]"}, memories=("store",))
+    always = equivalents(mutants, Relation(memories=("store",)))
+    assert always < equivalents(mutants, own) < set(mutants.names().values())
+    with pytest.raises(RuntimeError, match="does not hold of the original"):
+        mutants.equivalents([1], Relation({"inner.held": "1'b0"}, memories=("store",)))
+
+
 def test_names_that_are_not_there(mutants: Mutants) -> None:
     with pytest.raises(ValueError, match="<gone>: there is no such register or input"):
         mutants.equivalents([1], Relation(given=("<gone>",)))

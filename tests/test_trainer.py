@@ -114,7 +114,7 @@ def test_small_networks(
     }
     vectors = write_vectors(tmp_path / "vectors.npz", 12, small=True)
     result = run(network, hardware, vectors, simulator="icarus", test_filter=benches, epochs=2)
-    assert len(result.tests) == (17 if benches is None else 2)
+    assert len(result.tests) == (20 if benches is None else 2)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_memories(
     hardware = {"store_samples": 12, "image": (4, 4), **layout}
     vectors = write_vectors(tmp_path / "vectors.npz", 12, small=True)
     result = run(network, hardware, vectors, simulator="icarus", test_filter=benches, epochs=2)
-    assert len(result.tests) == (17 if benches is None else 2)
+    assert len(result.tests) == (20 if benches is None else 2)
 
 
 def test_digest_network_on_verilator(tmp_path: Path) -> None:

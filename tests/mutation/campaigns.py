@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from trisign.golden.ternary_dot import DotParameters
 from trisign.golden.trainer_config import TrainerConfig
 from trisign.golden.update_parameters import UpdateParameters
 from trisign.rtl.precision_controller import PrecisionController
-from trisign.rtl.register_map import COUNTERS
+from trisign.rtl.register_map import COUNTERS, registers
 from trisign.rtl.ternary_dot import TernaryDot
 from trisign.rtl.trainer import Trainer
 from trisign.rtl.update_engine import UpdateEngine
@@ -46,7 +46,7 @@ class Campaign:
     spared : tuple of str
         Parts of the names of cells that are not mutated.
     written : tuple of str
-        Registers that the bench writes, in the simulator.
+        Registers that the bench writes, in the simulator: their paths.
     relation : Relation
         What nobody looks at, and what callers keep to: for proofs of equivalence.
     """
@@ -179,6 +179,8 @@ DEEP: dict[str, Any] = {
 HARDWARE: dict[str, Any] = {
     "lanes": 16, "counter_lanes": 8, "store_samples": 12, "image": (4, 4),
 }  # fmt: skip
+# Registers of the trainer's bench, besides status counters.
+COUNTING = ("epoch", "sample", "loader.epochs_left", "loader.samples_left")
 # What the trainer's campaigns leave alone has campaigns and proofs of its own (dot products,
 # update lanes) or is plain memory and data path.
 DATA_PATH = (
@@ -187,17 +189,32 @@ DATA_PATH = (
 )  # fmt: skip
 
 
-def _trainer_relation() -> Relation:
-    """Payloads matter while valid, and what goes to a memory's port while it writes."""
+INITIALISER_ZERO = ("column", "row", "lane", "chunk", "padding", "word$*", "bank")
+
+
+def _shared_relation(config: TrainerConfig, rows: int) -> Relation:
+    """Of any trainer: payloads matter while valid, ports of memories while they write.
+
+    States are numbered in the order in which the sequencers name them first.
+    """
+    weights, pixels = "(<initialiser.fsm_state> == 3)", "(<loader.fsm_state> == 3)"
+    drawing = "(<initialiser.fsm_state> != 0 & <initialiser.fsm_state> != 4)"
+    of_network = ("base", "layer", "last_input", "last_unit")
     looked_at = {
         "o__payload[31:0]": "<o__valid>",
         "o__payload[32]": "<o__valid> | (|<bus.waiting>)",
+        "bus.asked": "(|<bus.waiting>)",
         "bus.chosen": "(|<bus.waiting>)",
         "loader.info1[4:0]": "<loader.valid1>",
         "loader.info2": "<loader.valid2>",
         "loader.info3": "<loader.valid3>",
         "loader.value": "<loader.valid3>",
+        "loader.word$*": pixels,
+        "loader.plane": pixels,
         "store.words.read__addr": "<store.words.read__en>",
+        **{f"initialiser.{name}": drawing for name in of_network},
+        "initialiser.address_1": "<initialiser.push>",
+        "initialiser.write_address": "<initialiser.assembler.valid>",
     }
     for word in ("address", "bank", "mask", "weights", "counter_address", "counters"):
         looked_at[f"trace__{word}"] = "<trace__write>"
@@ -208,12 +225,106 @@ def _trainer_relation() -> Relation:
     looked_at["update.read_bank"] = "<update.reading>[0]"
     operands = ("grad", "weight", "momentum")
     looked_at |= {f"update.{name}*": "<update.reading>[1]" for name in operands}
-    banks = ("weights*.bank0", "weights*.bank1", "counters*.counters")
+    looked_at["update.grad*[1]"] = "<>[0]"  # the sign of a trit
+    banks = (*(f"weights*.bank{r}" for r in range(rows)), "counters*.counters")
     for memory in (*banks, "activations.words", "store.words"):
         for port in ("write__addr", "write__data"):
             looked_at[f"{memory}.{port}"] = f"<{memory}.write>"
     looked_at |= {f"{memory}.write_mask": f"<{memory}.write>" for memory in banks}
-    return Relation(looked_at)
+    # What a run reads of the activations it has written before.
+    looked_at["activations.words.write__addr"] = "<activations.words.write> & ~<rst>"
+    # What is only read is selected for the cycle in which it is looked at.
+    for bit, register in enumerate(registers(config).values()):
+        if register.access == "ro":
+            looked_at[f"bus.selected[{bit}]"] = "<i__ready>"
+    holds = (
+        *(f"{weights} | <initialiser.{name}> == 0" for name in INITIALISER_ZERO),
+        f"~{drawing} | {weights} | (<initialiser.base> == 0 & <initialiser.layer> == 0)",
+        # A plane is a word, and an image has four rows of four pixels.
+        f"{pixels} | <loader.pixel> == 0",
+        "{<loader.y>, <loader.x>} == <loader.pixel> & <loader.lane> == <loader.pixel>",
+    )
+    return Relation(looked_at, holds=holds)
+
+
+def _small_relation() -> Relation:
+    """Of two layers with trits as errors and two rows at a time."""
+    shared = _shared_relation(TrainerConfig(**SMALL), rows=2)
+    scanning, last_layer = "(<rows.fsm_state> == 3)", "<rows.fsm_state$*>"
+    newer = "<rows.newer_valid>"
+    rows_done = f"(<rows.scanned> & ~{newer} & ~<rows.older_valid>)"
+    delta, update, drain = (f"(<fsm_state> == {state})" for state in (4, 6, 7))
+    rows_taken = f"(<delta.fsm_state> == 1 & ~{update} & ({newer} | <rows.older_valid>))"
+    forward = "(<forward.order.issuing> & <forward.order.word> < (<forward.order.layer> ? 1 : 3))"
+    looked_at = shared.looked_at | {
+        "gate.o__payload": "<gate.o__valid>",
+        "delta.bank$*": "<delta.add>",
+        "delta.error$*": "<delta.add>",
+        "rows.newer": newer,
+        "rows.older": "<rows.older_valid>",
+        "rows.label_first": last_layer,
+        "rows.word_address": "<rows.fsm_state> == 1",
+        "rows.pending": scanning,
+        "rows.place": scanning,
+        **{f"rows.{name}": "<rows.fsm_state>" for name in ("blocks_left", "base", "words")},
+        # A block of four trits at a time.
+        **{
+            f"rows.word[{8 * k + 7}:{8 * k}]": f"{scanning} & <rows.blocks_left> > {k}"
+            for k in range(4)
+        },
+        "forward.sum": "<forward.queued>",
+        "forward.queue1": "<forward.queued>[1]",
+    }
+    # Addresses matter where somebody asks: what comes of others goes nowhere.
+    asked = {
+        "activations.words": f"{forward} | <rows.fsm_state> == 1 | <delta.fsm_state> == 1",
+        "weights*.bank*": f"{forward} | {rows_taken} | <bus.called_2> & ~<i__payload>[0]",
+        "counters*.counters": "<bus.called_3> & ~<i__payload>[0]",
+    }
+    looked_at |= {f"{m}.read__addr": f"<gate.o__valid> | {who}" for m, who in asked.items()}
+    holds = (
+        # The source of rows works for one pass at a time.
+        f"~({last_layer} | (|<rows.fsm_state>)) | ~<rows.scanned>",
+        f"~{last_layer} | <rows.fsm_state> == 0",
+        f"{delta} | {update} | {drain} | ({rows_done} & <delta.fsm_state> == 0)",
+        "(<fsm_state> == 2 | <fsm_state> == 3) -> <layer> == 1",
+        f"{delta} -> (<layer> == 1 & <delta.fsm_state> == 1 & <rows.fsm_state> == 0)",
+        f"{update} -> (<delta.fsm_state> == 0 | (<delta.fsm_state> == 2 & {last_layer}"
+        f" & ~<rows.second> & ~{newer} & ~<rows.older_valid> & <layer> == 1))",
+        f"{update} -> (<layer> == 1 ? <rows.fsm_state> == 0 : ~{last_layer})",
+        f"{drain} -> (<delta.fsm_state> == 0 & ~{last_layer} & (<layer> == 1 | {rows_done}))",
+        "<delta.fsm_state> == 0 | <delta.word> == 0",
+        # Three blocks of a hidden layer are scanned; two rows never leave the first bank.
+        "<rows.fsm_state> == 0 | <rows.blocks_left> != 0",
+        f"<rows.fsm_state> == 0 | <rows.blocks_left> + ({scanning} ? <rows.place> : 2'd0) == 3",
+        "<rows.bank> == 0",
+        # An error on its way is not zero.
+        *(f"{scanning} & <rows.pending>[{k}] -> <rows.word>[{2 * k}]" for k in range(4)),
+        f"{newer} -> <rows.newer>[6]",
+        "<rows.older_valid> -> <rows.older>[6]",
+        "<gate.o__valid> -> <gate.o__payload>[6]",
+        # Products of a word of both rows: 16 or 12 lanes of two rows, and none after reset.
+        "<forward.count.real_lanes> == 0 | <forward.count.real_lanes> == 12"
+        " | <forward.count.real_lanes> == 16",
+        "<forward.count.real_rows>[0] == 0 & <forward.count.real_rows> != 3",
+        "<forward.queued> != 3",
+        # Words of activations are written for the hidden layer.
+        "<forward.trits.valid> -> ~<forward.written>",
+        "<forward.push$*> -> ~<forward.written>",
+    )
+    return Relation(looked_at, holds=(*shared.holds, *map(_implied, holds)))
+
+
+def _deep_relation() -> Relation:
+    """Of three layers with errors of a few bits."""
+    shared = _shared_relation(TrainerConfig(**DEEP), rows=1)
+    return replace(shared, memories=("trainer.loss", "trainer.quantizer"))
+
+
+def _implied(text: str) -> str:
+    """Verilog of ``premise -> conclusion``."""
+    premise, arrow, conclusion = text.rpartition(" -> ")
+    return f"~({premise}) | {conclusion}" if arrow else text
 
 
 def _trainer(network: dict[str, Any], share: int, **hardware: Any) -> Campaign:
@@ -231,8 +342,8 @@ def _trainer(network: dict[str, Any], share: int, **hardware: Any) -> Campaign:
         "digest",
         share,
         spared=DATA_PATH,
-        written=tuple(register.name for register in COUNTERS),
-        relation=_trainer_relation() if network is SMALL else Relation(),
+        written=(*(register.name for register in COUNTERS), *COUNTING),
+        relation=_small_relation() if network is SMALL else _deep_relation(),
     )
 
 

@@ -24,6 +24,10 @@ SAID = 2000  # characters of a failure that are shown
 PROVED = "no model found: SUCCESS"
 # Memories of a module of their own leave the proof: what they are asked to do is compared, and
 # what they answer is free.
+PUT_APART = """
+memory_collect {module}
+submod -name {module}.memory {module}/t:$mem*
+"""
 CUT_MEMORIES = "select -set memories t:$mem* %m; blackbox @memories;"
 FLATTEN = """
 read_verilog block.v
@@ -100,8 +104,9 @@ class Mutants:
         """
         if not numbers:
             return set()
+        apart = "".join(PUT_APART.format(module=module) for module in relation.memories)
         cut = f"""
-            {self.flat.replace("flatten", f"{CUT_MEMORIES} flatten")}
+            {self.flat.replace("flatten", f"{apart} {CUT_MEMORIES} flatten")}
             setattr -unset init w:*
             rename {INNER} {ORIGINAL}
             copy {ORIGINAL} {INNER}
@@ -120,7 +125,7 @@ class Mutants:
         )
         mutations = "\n".join(self._controlled(k) for k in numbers)
         sat = f"sat -timeout {SAT_SECONDS} -prove"
-        proofs = [f"log proof {k}\n{sat} differs 0 -set {SELECT} {k} {TOP}" for k in (*numbers, 0)]
+        proofs = [f"log proof {k}\n{sat} differs 0 -set {SELECT} {k} {TOP}" for k in numbers]
         script = f"""
             {cut}
             {mutations}
@@ -136,6 +141,8 @@ class Mutants:
             {sat} broken 0 {TOP}
             log proof -2
             {sat} permitted 0 {TOP}
+            log proof 0
+            {sat} parts 0 {TOP}
             {chr(10).join(proofs)}
         """
         said = self._yosys(files | {"product.v": product.verilog()}, script, None)

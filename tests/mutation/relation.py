@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from trisign.fpga.harness import Port
 
 TOP = "relation"
-NEXT, NOW = ".d", ".q"  # Yosys's names for what goes into a register and what comes out
+OUTPUTS = ("permitted", "differs", "parts", "broken")
+# Yosys's names for what goes into a register, what comes out, and its clock
+NEXT, NOW, CLOCK = ".d", ".q", ".c"
 _NAME = re.compile(r"<([\w.$*]+)>")
 _SLICE = re.compile(r"(.+?)(?:\[(\d+)(?::(\d+))?\])?")
 
@@ -24,7 +26,8 @@ class Relation:
     """Conditions are Verilog with names of inputs and registers of the flat module in <>.
 
     Where a name has a number that Yosys or Amaranth gave it, ``*`` stands for that; what is looked
-    at may be several then. A condition under which an output is looked at may name outputs as well.
+    at may be several then, and ``<>`` is the one in question. A condition under which an output is
+    looked at may name outputs as well.
 
     Parameters
     ----------
@@ -34,12 +37,15 @@ class Relation:
     given : tuple of str
         What callers keep to: conditions on inputs, and on registers that tell what is due.
     holds : tuple of str
-        What is always true of the registers; ``invariants`` proves it.
+        What is always true of the registers; it is proved as well.
+    memories : tuple of str
+        Modules with a memory beside logic that the proof is about.
     """
 
     looked_at: dict[str, str] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     holds: tuple[str, ...] = ()
+    memories: tuple[str, ...] = ()
 
 
 class Product:
@@ -72,7 +78,11 @@ class Product:
             p.name.removesuffix(NOW): p.width for p in self.ports if p.name.endswith(NOW)
         }
         self.numbers = {name: k for k, name in enumerate(self.registers)}
-        outputs = [p.name for p in self.ports if p.direction == "output" and not self._is_next(p)]
+        outputs = [
+            p.name
+            for p in self.ports
+            if p.direction == "output" and not self._is_next(p) and not self._is_clock(p)
+        ]
         self.outputs = {name: k for k, name in enumerate(outputs)}
         self.cares = self._cares()
 
@@ -90,12 +100,14 @@ class Product:
             for name in names:
                 top = int(high) if high else widths[name] - 1
                 bottom = int(low or high) if high else 0
-                found.setdefault(name, []).append((bottom, top, condition))
+                found.setdefault(name, []).append(
+                    (bottom, top, condition.replace("<>", f"<{name}>"))
+                )
         return found
 
     def _signal(self, name: str, coming: bool) -> str:
         """A register as it is or will be, or an input."""
-        inputs = [p.name for p in self.ports if p.direction == "input"]
+        inputs = [p.name for p in self.ports if p.direction == "input" and not self._is_now(p)]
         known = [*self.numbers, *inputs, *([] if coming else self.outputs)]
         found = self._matching(name, known)
         if len(found) != 1:
@@ -124,15 +136,23 @@ class Product:
         return " & ".join(terms)
 
     def verilog(self) -> str:
-        """Module ``relation``: ``differs`` is 1 where a mutant shows, ``broken`` where a condition
-        in ``holds`` does not last; ``permitted`` is what is assumed."""
+        """Module ``relation``: ``differs`` is 1 where a mutant shows, ``parts`` where the original
+        shows in which of two related states it was, ``broken`` where a condition in ``holds`` does
+        not last; ``permitted`` is what is assumed.
+
+        A mutant goes from the same state as the original, so most of both is the same logic.
+        """
         free = {n: w for n, w in self.registers.items() if n in self.cares}
         inputs = [p for p in self.ports if p.direction == "input" and not self._is_now(p)]
         lines = [*self._head(free, inputs)]
-        differs, holds = [], [f"(rst | ({self.condition(h)}))" for h in self.relation.holds]
+        differs, parts, holds = (
+            [],
+            [],
+            [f"(rst | ({self.condition(h)}))" for h in self.relation.holds],
+        )
         for name, k in self.numbers.items():
             width = self.registers[name]
-            lines += [f"  wire [{width - 1}:0] d{k}, e{k};"]
+            lines += [f"  wire [{width - 1}:0] d{k}, e{k}, g{k};"]
             if name in free:
                 lines += [
                     f"  wire [{width - 1}:0] care{k} = {self.care(name, width)};",
@@ -141,21 +161,27 @@ class Product:
             else:
                 lines += [f"  wire [{width - 1}:0] r{k} = q{k};"]
             later = self.care(name, width, coming=True)
-            differs.append(f"(|((d{k} ^ e{k}) & {later}))")
+            differs.append(f"(|((g{k} ^ e{k}) & {later}))")
+            parts.append(f"(|((d{k} ^ g{k}) & {later}))")
         outputs = [p for p in self.ports if p.name in self.outputs]
         for k, port in enumerate(outputs):
-            lines += [f"  wire [{port.width - 1}:0] o{k}, p{k};"]
+            lines += [f"  wire [{port.width - 1}:0] o{k}, p{k}, s{k};"]
         for k, port in enumerate(outputs):
-            differs.append(f"(|((o{k} ^ p{k}) & {self.care(port.name, port.width)}))")
-        lines += self._instance(self.original, "q", "d", "o", outputs)
-        lines += self._instance(self.mutants, "r", "e", "p", outputs, self.select)
+            care = self.care(port.name, port.width)
+            differs.append(f"(|((s{k} ^ p{k}) & {care}))")
+            parts.append(f"(|((o{k} ^ s{k}) & {care}))")
+        lines += self._instance("now", self.original, tuple("qdo"), outputs)
+        lines += self._instance("related", self.original, tuple("rgs"), outputs)
+        lines += self._instance("mutant", self.mutants, tuple("rep"), outputs, self.select)
         lasting = [self.condition(h, coming=True) for h in self.relation.holds]
         permitted = [*(self.condition(g) for g in self.relation.given), *holds]
         lines += [
             f"  assign permitted = {self._all(permitted)};",
-            f"  wire [{len(differs) - 1}:0] difference;",
+            f"  wire [{len(differs) - 1}:0] difference, parting;",
             *(f"  assign difference[{k}] = {text};" for k, text in enumerate(differs)),
+            *(f"  assign parting[{k}] = {text};" for k, text in enumerate(parts)),
             "  assign differs = permitted & (|difference);",
+            "  assign parts = permitted & (|parting);",
             f"  assign broken = {self._all(permitted)} & ~({self._all(lasting)});",
             "endmodule",
         ]
@@ -166,18 +192,22 @@ class Product:
         state |= {f"f{self.numbers[n]}": w for n, w in free.items()}
         named = [(f"\\{p.name} ", p.width) for p in inputs]
         all_inputs = [*named, *state.items(), (self.select, self.select_width)]
-        names = ", ".join([*(n for n, _ in all_inputs), "permitted", "differs", "broken"])
+        names = ", ".join([*(n for n, _ in all_inputs), *OUTPUTS])
         yield f"module {TOP}({names});"
         for name, width in all_inputs:
             yield f"  input [{width - 1}:0] {name};"
-        yield "  output permitted, differs, broken;"
+        yield f"  output {', '.join(OUTPUTS)};"
 
     def _instance(
-        self, module: str, now: str, later: str, out: str, outputs: Sequence[Port], *more: str
+        self, name: str, module: str, letters: Sequence[str], outputs: Sequence[Port], *more: str
     ) -> Iterator[str]:
+        """``letters`` of registers as they are, as they will be, and of outputs."""
+        now, later, out = letters
         index = {p.name: f"{out}{k}" for k, p in enumerate(outputs)}
-        connections = [f".{name}({name})" for name in more]
+        connections = [f".{port}({port})" for port in more]
         for port in self.ports:
+            if self._is_clock(port):
+                continue
             if self._is_now(port):
                 wire = f"{now}{self.numbers[port.name.removesuffix(NOW)]}"
             elif self._is_next(port):
@@ -185,13 +215,16 @@ class Product:
             else:
                 wire = index.get(port.name, f"\\{port.name} ")
             connections.append(f".\\{port.name} ({wire})")
-        yield f"  {module} {module}_({', '.join(connections)});"
+        yield f"  {module} {name}({', '.join(connections)});"
 
     def _is_now(self, port: Port) -> bool:
         return port.name.removesuffix(NOW) in self.registers and port.name.endswith(NOW)
 
     def _is_next(self, port: Port) -> bool:
         return port.name.removesuffix(NEXT) in self.registers and port.name.endswith(NEXT)
+
+    def _is_clock(self, port: Port) -> bool:
+        return port.name.removesuffix(CLOCK) in self.registers and port.name.endswith(CLOCK)
 
     @staticmethod
     def _all(conditions: Sequence[str]) -> str:

@@ -167,14 +167,20 @@ def run(name: str, campaign: Campaign, count: int, workers: int) -> dict[str, st
     return {name: found[k] for k, name in mutants.names().items()}
 
 
-def written_by_bench(netlist: str, registers: tuple[str, ...]) -> str:
-    """The netlist with registers that a bench may write, which Verilator must then not lose."""
-    for name in registers:
+def written_by_bench(netlist: str, paths: tuple[str, ...]) -> str:
+    """The netlist with registers that a bench may write, which Verilator must then not lose.
+
+    Dots become underscores in their names.
+    """
+    for path in paths:
+        name = path.replace(".", "_")
+        if name != path:
+            netlist = netlist.replace(f"\\{path} ", f"{name} ")
         netlist, count = re.subn(
             rf"\breg (\[\d+:0\] {name}\b)", r"reg \1 /*verilator public_flat_rw*/", netlist
         )
         if count != 1:
-            raise ValueError(f"{name} must be one register, not {count}")
+            raise ValueError(f"{path} must be one register, not {count}")
     return netlist
 
 
