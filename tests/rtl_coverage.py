@@ -24,14 +24,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import test_convolution_trainer as convolution  # type: ignore[import-not-found, unused-ignore]
-import test_core  # type: ignore[import-not-found, unused-ignore]
-import test_link  # type: ignore[import-not-found, unused-ignore]
-import test_precision_controller as precision  # type: ignore[import-not-found, unused-ignore]
-import test_processing_element as element  # type: ignore[import-not-found, unused-ignore]
-import test_ternary_dot as dot  # type: ignore[import-not-found, unused-ignore]
-import test_trainer as trainer  # type: ignore[import-not-found, unused-ignore]
-import test_update_engine as update  # type: ignore[import-not-found, unused-ignore]
+import test_convolution_trainer as convolution
+import test_core
+import test_link
+import test_precision_controller as precision
+import test_processing_element as element
+import test_ternary_dot as dot
+import test_trainer as trainer
+import test_update_engine as update
 
 from trisign.gen.verilog import to_verilog
 from trisign.golden.precision_parameters import PrecisionParameters

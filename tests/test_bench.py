@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from commands import Run
 
-from trisign.__main__ import main
 from trisign.fpga import bench_blocks, bench_record, bench_training
 from trisign.fpga.bench_blocks import Entry
 from trisign.fpga.report import Implementation, Timing
@@ -31,7 +31,6 @@ ENTRIES = (
     Entry("update_lane", "counter", 1, lambda tech: "counter", state_bits=8),  # type: ignore[arg-type, return-value]
 )
 RUNS = [{"batch": 32, "epochs": 25, "epoch_seconds": 0.5, "accuracy": 0.975}]
-Run = Callable[..., tuple[int, str, str]]
 
 
 def made_up(verilog: str, name: str, target: str, *, seeds: int = 1) -> Implementation:
@@ -67,13 +66,8 @@ def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    def run_bench(*arguments: str) -> tuple[int, str, str]:
-        code = main(["bench", *arguments])
-        said = capfd.readouterr()
-        return code, said.out, said.err
-
-    return run_bench
+def run(trisign: Run) -> Run:
+    return partial(trisign, "bench")
 
 
 def result(tmp_path: Path) -> dict[str, Any]:

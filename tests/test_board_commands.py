@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from test_host import serve  # type: ignore[import-not-found, unused-ignore]
+from commands import SMALL, Run
+from test_host import serve
 
-from trisign.__main__ import main
 from trisign.fpga import host
 from trisign.fpga.transport import FileTransport
 from trisign.gen import config, data
@@ -20,31 +20,13 @@ from trisign.golden.encoding import encode
 from trisign.golden.trainer import Trainer
 from trisign.sim.model_board import ModelBoard
 
-SMALL = """
-[design]
-board = "icebreaker"
-[network]
-layers = [192, 8, 10]
-rng_group = 16
-[hardware]
-lanes = 16
-store_samples = 40
-"""
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Run trisign in a folder that holds small.toml: exit code, output, errors."""
+def run(trisign: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run trisign in a folder that holds small.toml."""
     (tmp_path / "small.toml").write_text(SMALL)
     monkeypatch.chdir(tmp_path)
-
-    def run_main(*arguments: str) -> tuple[int, str, str]:
-        code = main([*arguments])
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return run_main
+    return trisign
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from functools import cache
 
 import numpy as np
 import pytest
-from bulk.cases import CASES  # type: ignore[import-not-found, unused-ignore]
-from bulk.driver import Batch, Difference, Driver  # type: ignore[import-not-found, unused-ignore]
-from bulk.run import run_case, seed_list  # type: ignore[import-not-found, unused-ignore]
+from bulk.cases import CASES
+from bulk.driver import Batch, Difference, Driver
+from bulk.run import run_case, seed_list
 
 from trisign.gen.blocks import PARTS
 from trisign.gen.verilog import to_verilog

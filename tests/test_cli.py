@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import Run
 
 from trisign import __version__
-from trisign.__main__ import main
 from trisign.fpga import doctor
 from trisign.gen import boards, config, generate
 from trisign.gen.blocks import BLOCKS
@@ -26,26 +26,15 @@ MINIMAL = '[design]\nboard = "icebreaker"\n'
 PIXELS = np.zeros((3, 64), np.uint8)
 LABELS = np.array([0, 1, 9])
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Run a command in an empty folder: exit code, standard output, standard error."""
+def run(trisign: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run trisign in an empty folder."""
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
     monkeypatch.delenv("TRISIGN_BUILD_DIR", raising=False)
-
-    def run_command(*arguments: str | Path) -> tuple[int, str, str]:
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return run_command
+    return trisign
 
 
 def check_refused(run: Run, message: str, *arguments: str | Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from test_trainer import write_vectors
-from test_training_cycles import estimate_and_rtl  # type: ignore[import-not-found, unused-ignore]
-from test_unchecked_memories import spoiled  # type: ignore[import-not-found, unused-ignore]
+from test_training_cycles import estimate_and_rtl
+from test_unchecked_memories import spoiled
 
 from trisign.__main__ import main
 from trisign.gen import config

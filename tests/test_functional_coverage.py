@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_precision_controller import CASES  # type: ignore[import-not-found]
+from test_precision_controller import CASES
 from test_precision_controller import bench as precision_bench
-from test_update_engine import ENGINES  # type: ignore[import-not-found]
+from test_update_engine import ENGINES
 from test_update_engine import run as run_engine
 
 from trisign.golden.precision_controller import PrecisionController, PrecisionState, Window

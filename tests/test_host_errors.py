@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_host import (  # type: ignore[import-not-found, unused-ignore]
+from test_host import (
     DESIGN,
     FAST,
     STORE,

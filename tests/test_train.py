@@ -9,14 +9,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from commands import Run
 
-from trisign.__main__ import main
 from trisign.gen import config, data, training_set
 from trisign.golden import checkpoint, compiled
 from trisign.golden.checks import DataError
@@ -44,24 +44,13 @@ image = [8, 8]
 WEIGHTS = 192 * 16 + 16 * 10
 FEW = ("--samples", "200", "--quiet", "--json")
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Run ``trisign train`` in a folder that holds tiny.toml: exit code, output, errors."""
+def run(trisign: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run ``trisign train`` in a folder that holds tiny.toml."""
     (tmp_path / "tiny.toml").write_text(TINY)
     monkeypatch.chdir(tmp_path)
-
-    def run_train(*arguments: str | Path) -> tuple[int, str, str]:
-        try:
-            code = main(["train", *map(str, arguments)])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return run_train
+    return partial(trisign, "train")
 
 
 def trained(run: Run, *arguments: str) -> dict[str, Any]:

@@ -3,50 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import SMALL, Run
 
-from trisign.__main__ import main
 from trisign.fpga import train_board
 from trisign.gen import config, data
 from trisign.golden.encoding import encode
 from trisign.golden.trainer import Trainer
 from trisign.sim.train import TrainingRun
 
-SMALL = """
-[design]
-board = "icebreaker"
-[network]
-layers = [192, 8, 10]
-rng_group = 16
-[hardware]
-lanes = 16
-store_samples = 40
-image = [8, 8]
-"""
-
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Run trisign in a folder that holds small.toml: exit code, output, errors."""
+def run(trisign: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run trisign in a folder that holds small.toml."""
     monkeypatch.setenv("TRISIGN_BUILD_DIR", str(Path("build").resolve()))
     (tmp_path / "small.toml").write_text(SMALL)
     monkeypatch.chdir(tmp_path)
-
-    def run_main(*arguments: str) -> tuple[int, str, str]:
-        try:
-            code = main([*arguments])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return run_main
+    return trisign
 
 
 @pytest.mark.parametrize("samples", [40, 70], ids=["in_the_store", "streamed"])

@@ -13,7 +13,7 @@ import numpy as np
 from amaranth.lib import wiring
 from numpy.typing import NDArray
 
-from bulk.driver import Batch, Driver  # type: ignore[import-not-found, unused-ignore]
+from bulk.driver import Batch, Driver
 
 BATCH = 20_000  # vectors
 PAUSES = (0.0, 0.25, 0.75)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from test_precision_controller import CASES as CONTROLLERS  # type: ignore[import-not-found, unused-ignore]
-from test_processing_element import CASES as ELEMENTS  # type: ignore[import-not-found, unused-ignore]
-from test_update_engine import ENGINES  # type: ignore[import-not-found, unused-ignore]
+from test_precision_controller import CASES as CONTROLLERS
+from test_processing_element import CASES as ELEMENTS
+from test_update_engine import ENGINES
 
-from bulk.case import Case  # type: ignore[import-not-found, unused-ignore]
-from bulk.controllers import controller  # type: ignore[import-not-found, unused-ignore]
-from bulk.dots import dot, every_dot  # type: ignore[import-not-found, unused-ignore]
-from bulk.elements import element, every_word  # type: ignore[import-not-found, unused-ignore]
-from bulk.generators import generator  # type: ignore[import-not-found, unused-ignore]
-from bulk.updates import update  # type: ignore[import-not-found, unused-ignore]
+from bulk.case import Case
+from bulk.controllers import controller
+from bulk.dots import dot, every_dot
+from bulk.elements import element, every_word
+from bulk.generators import generator
+from bulk.updates import update
 
 CASES: dict[str, Case] = {
     "dot": dot(lanes=64),

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bulk.case import Case, Random, pauses, shares  # type: ignore[import-not-found, unused-ignore]
-from bulk.driver import Batch, Driver  # type: ignore[import-not-found, unused-ignore]
+from bulk.case import Case, Random, pauses, shares
+from bulk.driver import Batch, Driver
 from trisign.golden.checks import signed_range
 from trisign.golden.precision_controller import PrecisionController, PrecisionState
 from trisign.golden.precision_parameters import PrecisionParameters

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from bulk.case import Case, Ints, Random, pauses, shares  # type: ignore[import-not-found, unused-ignore]
-from bulk.driver import Batch, Driver  # type: ignore[import-not-found, unused-ignore]
-from bulk.streamed_dot import StreamedDot  # type: ignore[import-not-found, unused-ignore]
+from bulk.case import Case, Ints, Random, pauses, shares
+from bulk.driver import Batch, Driver
+from bulk.streamed_dot import StreamedDot
 from trisign.golden.ternary_dot import DotParameters, binary_dot, ternary_dot
 from trisign.golden.trits import from_code
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from bulk.case import Case, Ints, Random, pauses, shares  # type: ignore[import-not-found, unused-ignore]
-from bulk.dots import operands  # type: ignore[import-not-found, unused-ignore]
-from bulk.driver import Batch, Driver  # type: ignore[import-not-found, unused-ignore]
+from bulk.case import Case, Ints, Random, pauses, shares
+from bulk.dots import operands
+from bulk.driver import Batch, Driver
 from trisign.golden.processing_element import ProcessingElementParameters, processing_element
 from trisign.golden.trits import from_code, to_code
 from trisign.rtl import processing_element as element_rtl

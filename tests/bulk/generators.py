@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from bulk.case import Case, Random, pauses, shares  # type: ignore[import-not-found, unused-ignore]
-from bulk.driver import Batch, Driver  # type: ignore[import-not-found, unused-ignore]
+from bulk.case import Case, Random, pauses, shares
+from bulk.driver import Batch, Driver
 from trisign.golden import lfsr, xorshift
 from trisign.rtl import lfsr as lfsr_rtl
 from trisign.rtl import xorshift as xorshift_rtl

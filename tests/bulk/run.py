@@ -21,9 +21,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import trisign
-from bulk.case import Case  # type: ignore[import-not-found, unused-ignore]
-from bulk.cases import CASES  # type: ignore[import-not-found, unused-ignore]
-from bulk.driver import Difference, Driver  # type: ignore[import-not-found, unused-ignore]
+from bulk.case import Case
+from bulk.cases import CASES
+from bulk.driver import Difference, Driver
 from trisign.sim.runner import build_root, locked
 
 SEEDS = range(1, 21)

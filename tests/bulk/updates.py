@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bulk.case import Case, Ints, Random, pauses, shares  # type: ignore[import-not-found, unused-ignore]
-from bulk.driver import Batch, Driver  # type: ignore[import-not-found, unused-ignore]
+from bulk.case import Case, Ints, Random, pauses, shares
+from bulk.driver import Batch, Driver
 from trisign.golden.trits import to_code
 from trisign.golden.update_engine import UpdateEngine, UpdateParameters
 from trisign.golden.update_rules import gradient_range, momentum_range, weight_range

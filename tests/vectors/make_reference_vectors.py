@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch  # type: ignore[import-not-found]
-from torch.nn.functional import hardshrink  # type: ignore[import-not-found]
+import torch
+from torch.nn.functional import hardshrink
 
 SEED = 20190722
 SHAPE = (3, 4)
