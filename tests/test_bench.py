@@ -9,6 +9,7 @@ import json
 import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,8 @@ def tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for module in (bench_blocks, bench_training):
         monkeypatch.setattr(module, "implement", made_up)
         monkeypatch.setattr(module, "to_verilog", lambda component, name: str(component))
+    trainer = SimpleNamespace(create=lambda design: "trainer")
+    monkeypatch.setattr(bench_training.blocks, "find", lambda name: trainer)
     monkeypatch.setattr(bench_blocks, "ENTRIES", ENTRIES)
     monkeypatch.setattr(bench_record, "RECORD", tmp_path / "areas.json")
     monkeypatch.setenv("TRISIGN_BUILD_DIR", str(tmp_path / "build"))

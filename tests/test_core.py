@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """A whole core by its pins, and the limits of its serial line."""
 
 import re
@@ -77,7 +78,6 @@ def test_bauds_of_a_configuration(baud: int) -> None:
         HardwareConfig(baud=baud)
 
 
-@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 def test_too_few_cycles_a_bit() -> None:
     with pytest.raises(ParameterError, match=r"^cycles must be an integer from 8 to 65535, not 7$"):
         UartReceiver(7)

@@ -147,7 +147,7 @@ def test_a_platform_gets_the_cells() -> None:
         def add_file(self, name: str, text: str) -> None:
             files[name] = text
 
-    TernaryDot(8, tech="lut6").elaborate(Platform())
+    Fragment.get(TernaryDot(8, tech="lut6"), Platform())
     assert list(files) == ["trisign_lut6.v"]
     assert "module trisign_lut6_lane(" in files["trisign_lut6.v"]
 

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The registered update lane against the plain one, for all inputs; the plain one is the engine's.
 
 The registered one is what trainers with memory registers have: tests/test_trainer.py holds those
