@@ -6,7 +6,7 @@ generator state of the hardware equals the one here after every sample.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -203,9 +203,7 @@ class Trainer:
         activations, sums = self.forward(sample)
         self.samples_seen += 1
         self.correct += int(np.argmax(sums[-1])) == label
-        for shape, w, h in zip(self.config.layer_shapes, self.weights, activations, strict=True):
-            seen = np.count_nonzero(convolution.gather(shape, h), axis=0)
-            self.resting += shape.positions * w.size - int(np.count_nonzero(w, axis=0) @ seen)
+        self.resting += self.resting_products(activations)
         error = self.output_error(sums[-1], label)
         if error is None:
             return False
@@ -216,6 +214,14 @@ class Trainer:
             if below is not None:
                 error = below
         return True
+
+    def resting_products(self, activations: Sequence[Trits]) -> int:
+        """Products a·w that are zero as one sample's ``activations`` (see ``forward``) are read."""
+        resting = 0
+        for shape, w, h in zip(self.config.layer_shapes, self.weights, activations, strict=True):
+            seen = np.count_nonzero(convolution.gather(shape, h), axis=0)
+            resting += shape.positions * w.size - int(np.count_nonzero(w, axis=0) @ seen)
+        return resting
 
     def output_error(self, y: Sums, label: int) -> Sums | None:
         """Errors of the last layer's units, quantised where they are not trits; None if done."""
