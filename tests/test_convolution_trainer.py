@@ -133,11 +133,11 @@ def test_small_networks(tmp_path: Path, network: dict[str, Any], layout: dict[st
 
 
 def test_lanes_rows_and_granules_do_not_change_the_weights(tmp_path: Path) -> None:
-    """And a reset in mid run leaves no sums behind, a stop no half of a sample."""
+    """And a reset in mid run leaves no sums behind, a stop no half of a sample; it predicts."""
     vectors = write_vectors(tmp_path / "vectors.npz", 8, small=True)
     read = []
     for lanes, rows, granule, benches in (
-        (12, 1, 4, "digest|reset_in|stops"),
+        (12, 1, 4, "digest|reset_in|stops|predicts"),
         (24, 4, 8, "digest"),
     ):
         memories = tmp_path / f"{lanes}-{rows}.npz"
