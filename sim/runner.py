@@ -31,6 +31,8 @@ SIMULATORS = ("icarus", "verilator")
 BUILD_DIR_VARIABLE = "TRISIGN_BUILD_DIR"
 # A folder: what Verilator's runs reach of the design's lines, branches and bits goes there.
 COVERAGE_VARIABLE = "TRISIGN_COVERAGE"
+# A file: a line, MODULE::TEST, for each test of a bench that passed (``tests/test_testplan.py``).
+PASSED_VARIABLE = "TRISIGN_PASSED"
 COVERAGE_ARGUMENTS = ("--coverage-line", "--coverage-toggle")
 LOG_LINES_SHOWN = 25
 # Benches see the signals of the top module. With every signal of the design visible, which is what
@@ -162,6 +164,9 @@ def run_bench(
         result = _with_waves(case, result)
     if check and (result.failures or not result.tests):
         raise BenchFailure(_describe(case, result))
+    if check and PASSED_VARIABLE in os.environ:
+        with open(os.environ[PASSED_VARIABLE], "a") as file:
+            file.write("".join(f"{test_module}::{test}\n" for test in result.tests))
     return result
 
 

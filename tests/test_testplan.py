@@ -1,7 +1,8 @@
 """The test plan: complete, true, and shown in docs/verification.md.
 
-As a script: ``test_testplan.py REPORT.xml`` exits 1 unless every test that the plan names ran and
-passed in that pytest run; ``test_testplan.py --write`` renews the page.
+As a script: ``test_testplan.py REPORT.xml BENCHES.txt`` exits 1 unless every test that the plan
+names ran and passed in that pytest run, those of benches too (``sim.runner.PASSED_VARIABLE``);
+``test_testplan.py --write`` renews the page.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ POINTS = [(block, point) for block, entry in PLAN.items() for point in entry["po
 NAMED = sorted({test for _, point in POINTS for test in point["tests"]})
 FIGURE_FIELDS = ("what", "command", "state", "result")
 FIELDS = {"stage", "name", "what", "tests"}
+CASE = re.compile(r"[/\[].*", re.DOTALL)  # of a test with parameters
 
 
 @cache
@@ -108,35 +110,48 @@ def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text() == page()
 
 
-def not_passed(report: Path) -> list[str]:
-    """Tests of the plan that a pytest report does not show as run and passed, in full."""
+def not_passed(report: Path, benches: Path) -> list[str]:
+    """Tests of the plan that a pytest report, or the list of a bench's tests that passed, does not
+    show as run and passed, in full."""
     passed: dict[str, bool] = {}
+    for line in benches.read_text().splitlines():
+        module, name = line.split("::")
+        # A test with several cases has them in its name.
+        passed[f"{module.removeprefix('trisign.').replace('.', '/')}.py::{CASE.sub('', name)}"] = (
+            True
+        )
     for case in ElementTree.parse(report).iter("testcase"):
         name = re.sub(r"\[.*", "", case.attrib["name"], flags=re.DOTALL)
         test = f"{case.attrib['classname'].replace('.', '/')}.py::{name}"
         fine = not any(child.tag in ("failure", "error", "skipped") for child in case)
         passed[test] = passed.get(test, True) and fine
-    return [test for test in NAMED if test.startswith("tests/") and not passed.get(test, False)]
+    return [test for test in NAMED if not passed.get(test, False)]
 
 
 def test_a_report_without_the_tests_is_found_wanting(tmp_path: Path) -> None:
-    report = tmp_path / "report.xml"
+    report, benches = tmp_path / "report.xml", tmp_path / "benches.txt"
+    benches.write_text(
+        "trisign.sim.tb_lfsr::every_state\ntrisign.sim.tb_xorshift::smoke/idle=True\n"
+    )
     case = '<testcase classname="tests.test_lfsr" name="test_lfsr[{}]">{}</testcase>'
     good, bad = case.format("a", ""), case.format("b", "<skipped/>")
     wanted = "tests/test_lfsr.py::test_lfsr"
     report.write_text(f"<testsuite>{good}</testsuite>")
-    assert wanted not in not_passed(report)
+    assert wanted not in not_passed(report, benches)
     report.write_text(f"<testsuite>{good}{bad}</testsuite>")
-    assert wanted in not_passed(report)
+    assert wanted in not_passed(report, benches)
+    missing = set(not_passed(report, benches))
+    assert "sim/tb_lfsr.py::every_state" not in missing
+    assert "sim/tb_lfsr.py::words_after_reset" in missing
     report.write_text("<testsuite></testsuite>")
-    assert wanted in not_passed(report)
+    assert wanted in not_passed(report, benches)
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--write"]:
         PAGE.write_text(page())
         sys.exit()
-    missing = not_passed(Path(sys.argv[1]))
+    missing = not_passed(*map(Path, sys.argv[1:]))
     for each in missing:
         print(f"testplan.toml: {each} did not run and pass", file=sys.stderr)
     sys.exit(bool(missing))
