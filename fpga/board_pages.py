@@ -10,6 +10,7 @@ from pathlib import Path
 from ..gen import config
 from ..gen.boards import BOARDS, Board
 from ..gen.interface_pages import DOCS, table
+from ..golden.trainer_config import TrainerConfig
 from .board_pins import PINS, BoardPins, Programmer, pin_table
 from .project import BITSTREAMS, SCRIPT
 
@@ -31,7 +32,8 @@ def page(board: Board) -> str:
     pins = PINS[board.name]
     shipped = {name: config.load(name) for name in config.shipped()}
     designs = {name: item for name, item in shipped.items() if item.board == board.name}
-    first = next(iter(designs))
+    # What is shown is done with the simplest: without convolutions, of the fewest weights.
+    first = min(designs, key=lambda name: _size(designs[name].network))
     bauds = " or ".join(f"{baud}" for baud in {item.hardware.baud: 0 for item in designs.values()})
     rows = (
         (f"`{function}`", pin, f"{MEANINGS[function]}{_note(pins, function)}")
@@ -88,6 +90,10 @@ trisign train {first} --epochs 1
 A board that holds another configuration is refused, with both hashes. The packets are those of
 [link.md](../link.md).
 """
+
+
+def _size(network: TrainerConfig) -> tuple[bool, int]:
+    return network.convolves, network.weight_count
 
 
 def _note(pins: BoardPins, function: str) -> str:
