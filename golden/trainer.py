@@ -18,7 +18,7 @@ from .precision_controller import PrecisionController
 from .sample_store import SampleStore, shift_generator
 from .trainer_config import TrainerConfig
 from .update_rules import counter_step, ema_dst_step
-from .xorshift import GROUP_LANES, Xorshift32, lane_word
+from .xorshift import Xorshift32
 
 __all__ = ["Trainer", "TrainerConfig"]
 
@@ -289,21 +289,13 @@ class Trainer:
                 trit,
                 counter,
                 weight,
-                self.draw_words(len(g)),
+                self.xorshift.lane_words(len(g)),
                 parameters=self._rules[layer],
                 shift=self.probability_shift,
             )
         self.sign_flips += int((new_weight != weight).sum())
         weight[:] = new_weight
         counter[:] = new_counter
-
-    def draw_words(self, count: int) -> NDArray[np.int64]:
-        """Words of the ``count`` lanes of a group: 32 lanes share a step, each its own rotation."""
-        words: list[int] = []
-        for start in range(0, count, GROUP_LANES):
-            word = self.xorshift.step()
-            words += [lane_word(word, i) for i in range(min(GROUP_LANES, count - start))]
-        return np.array(words, np.int64)
 
     def finish_epoch(self) -> None:
         """Controllers begin a new window, so that a checkpoint needs none of its counts."""

@@ -18,7 +18,7 @@ from .lfsr import Lfsr16
 from .lfsr import advance as lfsr_advance
 from .update_parameters import RULES, UpdateParameters
 from .update_rules import Integers, gradient_range, momentum_range, step_lanes, weight_range
-from .xorshift import GROUP_LANES, Xorshift32, lane_word
+from .xorshift import Xorshift32
 
 __all__ = ["RULES", "UpdateEngine", "UpdateParameters", "UpdatedRow", "Vectors", "check_vectors"]
 
@@ -88,7 +88,7 @@ class UpdateEngine:
             if self.gate_is_open():
                 written[group] = True
                 if p.random_width:
-                    words[group] = self.draw_words(len(g[group]))
+                    words[group] = self.xorshift.lane_words(len(g[group]))
         new_m, new_w = step_lanes(
             p, g, m, w, threshold=self.threshold, shift=self.shift, words=words
         )
@@ -98,14 +98,6 @@ class UpdateEngine:
         """Draw s + 1 LFSR steps; the gate rests where any of the low s bits is set."""
         self.lfsr.state = lfsr_advance(self.lfsr.state, self.gate_shift + 1)
         return self.lfsr.state & ((1 << self.gate_shift) - 1) == 0
-
-    def draw_words(self, count: int) -> Integers:
-        """The random words of ``count`` lanes, the first of them at a multiple of 32 in its row."""
-        words: list[int] = []
-        for start in range(0, count, GROUP_LANES):
-            word = self.xorshift.step()
-            words += [lane_word(word, i) for i in range(min(GROUP_LANES, count - start))]
-        return np.array(words, np.int64)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ it rotated left by 7·k mod 32. A shared word without rotation ruins training.
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .checks import integer
 
 GROUP_LANES = 32
@@ -54,3 +57,11 @@ class Xorshift32:
         """Advance one step and return the new word."""
         self.state = advance(self.state)
         return self.state
+
+    def lane_words(self, count: int) -> NDArray[np.int64]:
+        """What ``count`` lanes read, the first at a multiple of 32: a step for every 32 of them."""
+        words: list[int] = []
+        for start in range(0, count, GROUP_LANES):
+            word = self.step()
+            words += [lane_word(word, i) for i in range(min(GROUP_LANES, count - start))]
+        return np.array(words, np.int64)

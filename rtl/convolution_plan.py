@@ -61,11 +61,6 @@ class ConvolutionLayer(LayerPlan):
         return self.shape.height * self.shape.width * self.pixel_words
 
     @property
-    def cell_rows(self) -> int:
-        """Height of the map that pooling leaves."""
-        return self.shape.rows // self.shape.pool
-
-    @property
     def cell_columns(self) -> int:
         """Width of the map that pooling leaves."""
         return self.shape.columns // self.shape.pool

@@ -35,7 +35,7 @@ def generator_members(parameters: UpdateParameters, seed: int) -> dict[str, wiri
 class UpdateDraws(wiring.Component):
     """Both generators of an update engine, stepped word by word.
 
-    Equation: design sections 3 and 4; golden: ``UpdateEngine.gate_is_open`` and ``draw_words``.
+    Equation: design sections 3 and 4; golden: ``UpdateEngine.gate_is_open``, ``lane_words``.
     One LFSR draw of s + 1 steps a group; one xorshift step for each 32 lanes of an open group. A
     group that spans words draws at its first word, 32 lanes that span words at their first.
 

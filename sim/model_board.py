@@ -22,8 +22,6 @@ from ..rtl.register_map import (
     registers,
 )
 
-GENERATOR_MASK = 0xFFFF
-
 
 class ModelBoard:
     """What a core answers to the bytes of a host; a run is finished as soon as it has begun.
