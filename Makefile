@@ -19,9 +19,9 @@ export PYTHON
 
 help:
 	@echo "make demo    set up; generate $(CONFIG), train digits in its RTL against golden, build its bitstream"
-	@echo "make test    set up; lint, then the whole test suite (report: $(REPORTS)/junit.xml)"
+	@echo "make test    set up; lint, then the test suite without its long runs (15 minutes; report: $(REPORTS)/junit.xml)"
 	@echo "make prove   set up; the proofs alone (12 minutes)"
-	@echo "make regress set up; the long runs that make test leaves out (2 hours; what failed comes first)"
+	@echo "make regress set up; the long runs that make test leaves out (2.5 hours; what failed comes first)"
 	@echo "make mutate  set up; 1,000 mutants a block against its bench (1 hour; goes on where it stopped)"
 	@echo "make coverage set up; branches of golden, gen and host code; lines and bits of the Verilog"
 	@echo "make bench   set up, PyTorch too; area, clock and time of an epoch beside baselines (1 hour; goes on where it stopped)"
@@ -65,7 +65,7 @@ mutate: setup
 	$(BIN)/python tests/mutation/run.py --workers $(WORKERS)
 
 coverage: setup coverage-rtl
-	@echo "the whole test suite with branches counted (about 15 min)"
+	@echo "the test suite without its long runs, with branches counted (about 15 min)"
 	$(BIN)/pytest -n $(WORKERS) --cov --cov-config=tests/coverage.ini --cov-report=term \
 		--cov-report=html:$(REPORTS)/coverage --cov-fail-under=95
 
