@@ -1,11 +1,11 @@
-"""Pages of docs/ that follow from definitions: the link's packets and the register map.
+"""Pages of docs/ that follow from definitions: link, registers and the keys of a configuration.
 
 Write them: ``python -m trisign.gen.interface_pages``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..golden.link import (
@@ -20,21 +20,15 @@ from ..golden.link import (
 )
 from ..golden.trainer_config import TrainerConfig
 from ..rtl.register_map import OFFSET_BITS, Region, Register, register_addresses, registers
+from .configuration_page import configuration_page
+from .markdown import DOCS, NOTE, table
 
-DOCS = Path(__file__).parent.parent / "docs"
-NOTE = "<!-- Written by `python -m trisign.gen.interface_pages`; do not edit. -->"
 REGION_MEANINGS = {
     Region.REGISTERS: "the registers below",
     Region.STORE: "samples: words of pixels, then one of label (bits 0-15) and prediction (16-31)",
     Region.WEIGHTS: "weights; only while the trainer is not busy",
     Region.COUNTERS: "counters of the update rule; only while the trainer is not busy",
 }
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)
 
 
 def fields(items: Sequence[Field]) -> str:
@@ -112,7 +106,11 @@ def meaning(register: Register) -> str:
     return register.meaning.replace("|", "\\|") + (", signed" if register.signed else "")
 
 
-PAGES = {"link.md": link_page, "registers.md": registers_page}
+PAGES = {
+    "configuration.md": configuration_page,
+    "link.md": link_page,
+    "registers.md": registers_page,
+}
 
 
 def write_pages(folder: Path = DOCS) -> None:
