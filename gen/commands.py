@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from ..golden.checks import DataError, integer
 
+# How long a command may be silent.
+TELL_SECONDS = 5.0
 CONFIG_HELP = "name of a shipped configuration, or path of a TOML file"
 
 
@@ -37,7 +42,7 @@ def add_commands(commands: Any) -> None:
     )
     parser.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
     parser.add_argument(
-        "--out", required=True, metavar="DIR", help="new or empty folder, or one trisign wrote"
+        "--out", required=True, metavar="DIR", help="new or empty folder, or one this command wrote"
     )
     add_json(parser)
 
@@ -46,13 +51,17 @@ def add_commands(commands: Any) -> None:
         "estimate",
         run_estimate,
         "count state, memories and cycles before synthesis",
-        "State, memories and forward cycles are counted from the configuration; small memories\n"
-        "may become LUTs, so block counts are upper limits. Cycles of training follow from what\n"
-        "the golden model does on the data: digits, where they fit the network, or FILE.npz.",
+        "State, memories and forward cycles are counted from the configuration. Blocks are those\n"
+        "of the whole core, as Yosys maps it; small memories may become LUTs, so they are upper\n"
+        "limits. LUTs are within 10 %. Where the part has too little, fields that would help are\n"
+        "named. Cycles of training follow from what the golden model does on the data: digits,\n"
+        "where they fit the network, or FILE, which is one that trisign train takes.",
         "trisign estimate digits-ulx3s-85f\ntrisign estimate mine.toml --data mine.npz --epochs 10",
     )
     parser.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
-    parser.add_argument("--data", metavar="digits|FILE.npz", help="samples to train on")
+    parser.add_argument(
+        "--data", metavar="digits|FILE", help="samples to train on; .npz or IDX, default digits"
+    )
     parser.add_argument("--epochs", type=int, default=25, metavar="N", help="default 25")
     add_json(parser)
 
@@ -85,6 +94,26 @@ def print_json(value: Any) -> None:
 def progress(line: str) -> None:
     """Tell a step on standard error; standard output is for results."""
     print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def told_meanwhile(line: str) -> Iterator[None]:
+    """Tell ``line`` and the time so far every few seconds, for as long as what is within takes."""
+    done = threading.Event()
+    started = time.monotonic()
+
+    def tell() -> None:
+        while not done.wait(TELL_SECONDS):
+            progress(f"{line}: {time.monotonic() - started:.0f} s")
+
+    # Not in the way of an interruption: what works is the main thread.
+    thread = threading.Thread(target=tell, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def run_boards(options: argparse.Namespace) -> int:
@@ -152,20 +181,21 @@ def run_estimate(options: argparse.Namespace) -> int:
     from .training_cycles import training_estimate
     from .training_set import training_set
 
-    design = config.load_hardware(options.config)
     integer("epochs", options.epochs, 1, 65535)
+    design = config.load_hardware(options.config)
     result = estimate(design)
-    samples = None
-    try:
-        samples = training_set(design, options.data or DIGITS)
-    except DataError:
-        if options.data is not None:
-            raise
-    if samples is not None:
-        training = training_estimate(
-            design, samples, epochs=options.epochs, clock_mhz=result.clock_mhz
-        )
-        result = replace(result, training=training)
+    with told_meanwhile(f"{design.name}: {options.epochs} epochs in golden, to count cycles"):
+        samples = None
+        try:
+            samples = training_set(design, DIGITS if options.data is None else options.data)
+        except DataError:
+            if options.data is not None:
+                raise
+        if samples is not None:
+            training = training_estimate(
+                design, samples, epochs=options.epochs, clock_mhz=result.clock_mhz
+            )
+            result = replace(result, training=training)
     if options.json:
         print_json(result.as_json())
     else:

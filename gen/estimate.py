@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..golden.design import DesignConfig
-from ..rtl.trainer_plan import BUS_WIDTH, TrainerPlan
+from ..rtl.trainer_plan import TrainerPlan
 from . import boards
 from .config import short_hash
-from .lut_estimate import estimated_luts
+from .fit_advice import advice
+from .resources import FITS, Resources, resources_of
 from .training_cycles import TrainingEstimate
 
 
@@ -26,34 +27,8 @@ class LayerEstimate:
     positions: int = 1
 
 
-@dataclass(frozen=True)
-class MemoryEstimate:
-    """One memory: ``depth`` words of ``width`` bits, ``copies`` times, and the blocks it takes."""
-
-    name: str
-    width: int
-    depth: int
-    copies: int
-    block: str
-    blocks: int
-
-
-@dataclass(frozen=True)
-class BlockUse:
-    """Blocks of one kind that the memories take, and those that the part has."""
-
-    block: str
-    used: int
-    available: int
-
-    @property
-    def fits(self) -> bool:
-        """True where the part has enough."""
-        return self.used <= self.available
-
-
-@dataclass(frozen=True)
-class Estimate:
+@dataclass(frozen=True, kw_only=True)
+class Estimate(Resources):
     """Everything ``estimate`` tells; nothing is synthesised or measured.
 
     Attributes
@@ -64,14 +39,12 @@ class Estimate:
         Cycles of a forward pass, Σ n_l·⌈n_{l−1}/P⌉ / R, without the few that start a layer.
     clock_mhz : float
         The board's target clock.
-    luts_available : int
-        LUTs of the part.
-    luts : int, optional
-        LUTs of the core, within 10 % of synthesis; networks of dense layers only.
     active_cycles : int, optional
         The most that an active sample takes; networks with convolutions only, as the next.
     fitting_boards : tuple of str, optional
-        Boards whose memories suffice.
+        Boards on which it fits, or may.
+    advice : tuple of str
+        Where it does not fit: what is short, and which fields would help (``gen.fit_advice``).
     training : TrainingEstimate, optional
         Cycles of training on given samples.
     """
@@ -80,25 +53,17 @@ class Estimate:
     hash: str
     board: str
     layers: tuple[LayerEstimate, ...]
-    memories: tuple[MemoryEstimate, ...]
-    use: tuple[BlockUse, ...]
     state_bits: int
     forward_cycles: int
     clock_mhz: float
-    luts_available: int
-    luts: int | None = None
     active_cycles: int | None = None
     fitting_boards: tuple[str, ...] | None = None
+    advice: tuple[str, ...] = ()
     training: TrainingEstimate | None = None
-
-    @property
-    def fits(self) -> bool:
-        """True where the part has every memory block that is needed."""
-        return all(use.fits for use in self.use)
 
     def as_json(self) -> dict[str, Any]:
         """The estimate as plain values."""
-        return asdict(self) | {"fits": self.fits}
+        return asdict(self) | {"fits": self.fits, "verdict": self.verdict}
 
 
 def estimate(design: DesignConfig) -> Estimate:
@@ -120,48 +85,17 @@ def estimate(design: DesignConfig) -> Estimate:
         )
         for l, layer in enumerate(plan.layers)
     )
-    memories = _memories(design, plan, board)
+    resources = resources_of(design)
     return Estimate(
+        **vars(resources),
         configuration=design.name,
         hash=short_hash(design),
         board=board.name,
         layers=layers,
-        memories=memories,
-        use=tuple(
-            BlockUse(kind.name, sum(m.blocks for m in memories if m.block == kind.name), kind.count)
-            for kind in board.memories
-        ),
         state_bits=sum(layer.weight_bits + layer.counter_bits for layer in layers),
         forward_cycles=sum(layer.forward_cycles for layer in layers),
         clock_mhz=board.clock_mhz,
-        luts_available=board.luts,
-        luts=estimated_luts(design),
-    )
-
-
-def _memories(
-    design: DesignConfig, plan: TrainerPlan, board: boards.Board
-) -> tuple[MemoryEstimate, ...]:
-    """The memories of ``rtl.trainer``; those with one port go where the part has such blocks."""
-    hardware = design.hardware
-    two_port = board.memories[0]
-
-    def kind(memory: str) -> boards.MemoryBlock:
-        return (plan.is_single_port(memory) and board.single_port) or two_port
-
-    column = plan.store_column or BUS_WIDTH
-    counters = (
-        (name, width, plan.counter_depth, 1, kind(name))
-        for name, width in plan.counter_parts.items()
-    )
-    return tuple(
-        MemoryEstimate(name, width, depth, copies, block.name, copies * block.blocks(width, depth))
-        for name, width, depth, copies, block in (
-            ("weights", 2 * hardware.lanes, plan.weight_depth, hardware.rows, kind("weights")),
-            *counters,
-            ("activations", 2 * hardware.lanes, plan.activation_depth, 1, two_port),
-            ("samples", column, plan.store_depth, BUS_WIDTH // column, kind("samples")),
-        )
+        advice=() if resources.fits else advice(design, resources),
     )
 
 
@@ -192,9 +126,14 @@ def text(result: Estimate) -> str:
     for use in result.use:
         verdict = "" if use.fits else "  does not fit"
         lines.append(f"{use.block}: {use.used} of {use.available}{verdict}")
-    if result.luts is not None:
-        lut = boards.find(result.board).family.tech.upper()
-        lines.append(f"logic: about {result.luts} of {result.luts_available} {lut}")
+    lut = boards.find(result.board).family.tech.upper()
+    filled = 100 * result.logic_cells / result.luts_available
+    verdict = "" if result.logic_verdict == FITS else f"  {result.logic_verdict}"
+    lines.append(
+        f"logic: about {result.luts} of {result.luts_available} {lut}, "
+        f"{filled:.0f} % of the cells{verdict}"
+    )
+    lines += [f"  {line}" for line in result.advice]
     lines.append(f"training state: {result.state_bits} bits")
     lines.append(
         f"forward pass: {result.forward_cycles} cycles, "
@@ -218,5 +157,5 @@ def text(result: Estimate) -> str:
             f"{result.active_cycles / result.clock_mhz:.1f} us"
         )
     if result.fitting_boards is not None:
-        lines.append(f"boards with the memory: {', '.join(result.fitting_boards) or 'none'}")
+        lines.append(f"boards it fits: {', '.join(result.fitting_boards) or 'none'}")
     return "\n".join(lines)

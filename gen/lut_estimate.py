@@ -8,6 +8,8 @@ is for cores that were held out of the fit.
 
 from __future__ import annotations
 
+from functools import cache
+
 from ..golden.design import DesignConfig
 from ..golden.ternary_dot import DotParameters
 from ..rtl.convolution_plan import ConvolutionPlan, plan_of
@@ -49,10 +51,16 @@ OF_LANES = (
 )
 
 
+@cache
+def dot_luts(lanes: int, structure: str, tech: str) -> int:
+    """LUTs of one dot product."""
+    return build(DotParameters(lanes, structure, tech)).luts
+
+
 def counted(design: DesignConfig) -> float:
     """LUTs of the dot products and of the update lanes."""
     hardware, network = design.hardware, design.network
-    dot = build(DotParameters(hardware.lanes, hardware.structure, hardware.tech)).luts
+    dot = dot_luts(hardware.lanes, hardware.structure, hardware.tech)
     if network.rule == "counter":
         lane = COUNTER_LANE[hardware.tech] * network.of("counter_width", 0)
     else:

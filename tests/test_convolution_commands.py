@@ -198,7 +198,7 @@ def test_estimate_of_the_gxnor_network() -> None:
     assert result.state_bits == 581_408 * 8
     assert not result.fits
     assert result.fitting_boards == ()
-    assert "boards with the memory: none" in text(result)
+    assert "boards it fits: none" in text(result)
 
 
 def test_verilog_of_a_network_with_convolutions(
