@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..gen.commands import CONFIG_HELP, add_command, add_json, print_json, progress
+from ..golden.checks import ParameterError
 from .tools import ToolFailure
 
 DESCRIPTION = """\
@@ -54,7 +55,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--out",
         metavar="DIR",
-        help="new or empty folder, or one trisign wrote; default build/boards/CONFIG",
+        help="new or empty folder, or one this command wrote; default build/boards/CONFIG",
     )
     add_json(parser)
 
@@ -78,11 +79,13 @@ def run_build(options: argparse.Namespace) -> int:
     """``trisign build``"""
     # Here, not above: what elaborates hardware takes its time to import.
     from ..gen import boards, config
+    from ..gen.output_folder import BUILD, check_replaceable
     from .build import build
     from .project import SCRIPT, write_project
 
     design = config.load_hardware(options.config)
-    out = Path(options.out) if options.out else default_out(design.name)
+    out = options.out if options.out is not None else default_out(design.name)
+    check_replaceable(out, BUILD)
     family = boards.find(design.board).family
     if not family.embedded:
         files = write_project(design, out, report=progress)
@@ -111,7 +114,9 @@ def run_program(options: argparse.Namespace) -> int:
     from . import program
 
     design = config.load_hardware(options.config)
-    folder = Path(options.build) if options.build else default_out(design.name)
+    if options.port == "":
+        raise ParameterError("port must not be empty")
+    folder = default_out(design.name) if options.build is None else Path(options.build)
     bitstream = program.find_bitstream(design, folder)
     programmer = program.find_programmer(design.board, options.programmer)
     line = program.command(programmer, bitstream, options.port)

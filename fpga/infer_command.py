@@ -47,27 +47,32 @@ def run_infer(options: argparse.Namespace) -> int:
     """``trisign infer``"""
     # Here, not above: what elaborates hardware takes its time to import.
     from ..gen import config
+    from ..gen.training_set import files_of
     from ..golden import checkpoint
-    from ..sim.train import check_writable
-    from .train_board import SIMULATED, connected
+    from ..golden.output_file import check_apart, check_writable, written_aside
+    from .train_board import SIMULATED, check_port, connected
 
     design = config.load_hardware(options.config)
-    pixels, labels = samples(design, options.data, options.samples)
+    check_port(options.port)
+    if options.port == SIMULATED and options.checkpoint is None:
+        raise ParameterError("checkpoint must be given with port sim: a simulation begins empty")
     if options.out is not None:
-        check_writable("out", options.out)
+        check_writable("out", options.out, endings=(".npz",))
+        inputs = {"the configuration": config.find(options.config)}
+        inputs |= files_of("data", options.data) | files_of("checkpoint", options.checkpoint)
+        check_apart({"out": options.out}, inputs)
+    pixels, labels = samples(design, options.data, options.samples)
     state = None
     if options.checkpoint is not None:
         identity = {"configuration": config.configuration_hash(design)}
         state = checkpoint.load(options.checkpoint, identity=identity).state
-    elif options.port == SIMULATED:
-        raise ParameterError("checkpoint must be given with port sim: a simulation begins empty")
     with connected(design, options.port, progress) as board:
         if state is not None:
             board.load_state(state)
         classes = board.predict(pixels)
     accuracy = None if labels is None else float(np.mean(classes == labels))
     if options.out is not None:
-        with checkpoint.written_aside(options.out, "out") as file:
+        with written_aside(options.out, "out") as file:
             np.savez(file, y=classes)
     if options.json:
         print_json({"classes": classes.tolist(), "accuracy": accuracy})

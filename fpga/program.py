@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..gen import boards
 from ..gen.config import SHORT_HASH_DIGITS, configuration_hash
-from ..gen.output_folder import GENERATOR, MANIFEST
+from ..gen.output_folder import BUILD, MANIFEST, kind_of
 from ..golden.checks import DataError, choice
 from ..golden.design import DesignConfig
 from ..sim.runner import ToolError
@@ -29,7 +29,7 @@ def find_bitstream(design: DesignConfig, folder: Path) -> Path:
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
-        if manifest["generator"] != GENERATOR:
+        if kind_of(folder) != BUILD:
             raise ValueError
         found = str(manifest["configuration_sha256"])
         digests = {entry["file"]: entry["sha256"] for entry in manifest["files"]}

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..gen import boards
-from ..gen.output_folder import check_replaceable, replaced
+from ..gen.output_folder import BUILD, check_replaceable, replaced
 from ..golden.design import DesignConfig
 from . import tools
 from .board_pins import make_platform
@@ -46,14 +46,14 @@ def write_project(
     ToolError
         Yosys is missing: it writes the Verilog.
     """
-    check_replaceable(Path(out).resolve())
+    check_replaceable(out, BUILD)
     board = boards.find(design.board)
     report("Verilog")
     core = core_verilog(design)
     report("project")
     with _embedded_yosys():
         plan = make_platform(board.name).prepare(BoardTop(board, core), TOP, emit_src=False)
-    with replaced(out) as draft:
+    with replaced(out, BUILD) as draft:
         for name, content in plan.files.items():
             if name not in LEFT_OUT:
                 data = content if isinstance(content, bytes) else content.encode()

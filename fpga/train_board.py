@@ -13,6 +13,7 @@ from ..golden.checks import DataError
 from ..golden.design import DesignConfig
 from ..rtl.register_map import Command
 from ..sim.train import Report, TrainingRun
+from . import transport
 from .host import Board, BoardStatus, open_board
 
 SIMULATED = "sim"
@@ -43,6 +44,12 @@ def connected(
         report(f"simulated board on {simulated.port}")
         with open_board(design, simulated.port, timeout=SIMULATED_SECONDS) as board:
             yield board
+
+
+def check_port(port: str) -> None:
+    """Raise unless ``port`` can be one: ``sim``, a device that is there, or a URL of pyserial."""
+    if port != SIMULATED:
+        transport.check_port(port)
 
 
 def check(design: DesignConfig, samples: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 from ..gen.commands import CONFIG_HELP, add_command, add_json, print_json, progress
@@ -64,9 +63,13 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--checkpoint", metavar="FILE", help="write the state after every epoch")
     parser.add_argument("--resume", action="store_true", help="go on from --checkpoint")
     parser.add_argument(
-        "--out", metavar="DIR", help="folder for record, learning curve and final checkpoint"
+        "--out",
+        metavar="DIR",
+        help="folder for record, learning curve and final checkpoint; new, empty or of train",
     )
-    parser.add_argument("--plot", metavar="PNG", help="draw the learning curve")
+    parser.add_argument(
+        "--plot", metavar="FILE", help="draw the learning curve, as .png, .pdf or .svg"
+    )
     parser.add_argument(
         "--simulator", default="verilator", metavar="NAME", help="verilator (default) or icarus"
     )
@@ -78,16 +81,35 @@ def run_train(options: argparse.Namespace) -> int:
     """``trisign train``"""
     # Here, not above: what elaborates hardware takes its time to import.
     from ..gen import config
-    from ..gen.output_folder import check_replaceable
     from ..gen.training_set import training_set
     from ..sim import train_rtl
     from ..sim.runner import BenchFailure
-    from ..sim.train import TrainingRun, check_writable
+    from ..sim.train import TrainingRun, check_choices
     from . import train_board
 
     started = time.monotonic()
     load = config.load if options.engine == "golden" else config.load_hardware
     design = load(options.config)
+    in_rtl, on_board = options.engine == "rtl", options.engine == "board"
+    if on_board and options.port is None:
+        raise ParameterError("port must be given with --engine board")
+    if options.port is not None:
+        if not on_board:
+            raise ParameterError(
+                f"port must be left out without --engine board, not {options.port!r}"
+            )
+        train_board.check_port(options.port)
+    if in_rtl:
+        train_rtl.check_simulator(options.simulator)
+    check_outputs(options)
+    check_choices(
+        design,
+        seed=options.seed,
+        epochs=options.epochs,
+        shift=options.shift,
+        checkpoint_path=options.checkpoint,
+        resume=options.resume,
+    )
     samples = training_set(
         design,
         options.data,
@@ -95,20 +117,10 @@ def run_train(options: argparse.Namespace) -> int:
         test_fraction=options.test_fraction,
         samples=options.samples,
     )
-    in_rtl, on_board = options.engine == "rtl", options.engine == "board"
-    if on_board != (options.port is not None):
-        raise ParameterError(
-            f"port must be given with --engine board, and only then, not {options.port}"
-        )
     if in_rtl:
-        train_rtl.check(design, len(samples.pixels), options.simulator)
+        train_rtl.check(design, len(samples.pixels))
     if on_board:
         train_board.check(design, len(samples.pixels))
-    for field, path in (("checkpoint", options.checkpoint), ("plot", options.plot)):
-        if path is not None:
-            check_writable(field, path)
-    if options.out is not None:
-        check_replaceable(Path(options.out).resolve())
     run = TrainingRun(
         design,
         samples,
@@ -145,6 +157,26 @@ def run_train(options: argparse.Namespace) -> int:
     else:
         print(text(record))
     return 0
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """Raise DataError unless all that the command will write can be, in places of their own."""
+    from ..gen.config import find
+    from ..gen.output_folder import TRAIN, check_replaceable
+    from ..gen.plot import ENDINGS
+    from ..gen.training_set import files_of
+    from ..golden.output_file import check_apart, check_writable
+
+    if options.checkpoint is not None:
+        check_writable("checkpoint", options.checkpoint)
+    if options.plot is not None:
+        check_writable("plot", options.plot, endings=ENDINGS)
+    if options.out is not None:
+        check_replaceable(options.out, TRAIN)
+    outputs = {name: getattr(options, name) for name in ("checkpoint", "plot", "out")}
+    inputs = {"the configuration": find(options.config)}
+    inputs |= files_of("data", options.data) | files_of("test", options.test)
+    check_apart({name: path for name, path in outputs.items() if path is not None}, inputs)
 
 
 def text(record: dict[str, Any]) -> str:

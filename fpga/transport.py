@@ -9,6 +9,7 @@ import termios
 import tty
 from typing import Protocol
 
+from ..golden.checks import ParameterError
 from .link_errors import LinkError
 
 
@@ -49,6 +50,7 @@ class SerialTransport:
     def __init__(self, port: str, baud: int) -> None:
         import serial
 
+        check_port(port)
         self.port = port
         try:
             self._serial = serial.serial_for_url(port, baudrate=baud, timeout=0, exclusive=True)
@@ -80,6 +82,14 @@ class SerialTransport:
 
     def close(self) -> None:
         self._serial.close()
+
+
+def check_port(port: str) -> None:
+    """Raise, without opening ``port``, where it is empty or the path of no device."""
+    if not port:
+        raise ParameterError("port must not be empty")
+    if port.startswith("/") and not os.path.exists(port):
+        raise LinkError(f"port {port} cannot be opened: there is no such device{_found_ports()}")
 
 
 def _found_ports() -> str:

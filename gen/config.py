@@ -103,8 +103,10 @@ def parse(text: str, *, default_name: str = "unnamed") -> DesignConfig:
     network_table = table(tables, "network", fields(TrainerConfig))
     hardware_keys = [key for key in fields(HardwareConfig) if key not in DERIVED_HARDWARE_KEYS]
     hardware_table = table(tables, "hardware", hardware_keys)
+    if "board" not in design:
+        raise ConfigError(f"design.board must be given: one of {', '.join(boards.BOARDS)}")
     with prefixed("design."):
-        board = boards.find(design.get("board"))
+        board = boards.find(design["board"])
     network = build_network(network_table)
     hardware_defaults = {"lanes": board.lanes, "tech": board.family.tech}
     hardware = build(HardwareConfig, hardware_defaults | hardware_table, "hardware.")

@@ -18,7 +18,7 @@ from .blocks import Block, of_design
 from .config import configuration_hash, resolved
 from .header import Port, header, ports, summary
 from .interface_pages import NOTE, registers_page
-from .output_folder import GENERATOR, MANIFEST, replaced
+from .output_folder import BUILD, GENERATE, GENERATOR, MANIFEST, replaced
 from .verilog import to_verilog
 
 CELLS_FILE = "trisign_cells.v"
@@ -40,7 +40,7 @@ def generate(
     Parameters
     ----------
     out : path
-        A new or empty folder, or one that holds nothing but what trisign wrote.
+        A new or empty folder, or one that holds nothing but what this function wrote.
     report : callable
         Told each step.
 
@@ -54,7 +54,7 @@ def generate(
     DataError
         ``out`` holds other files, or cannot be written.
     """
-    with replaced(out) as draft:
+    with replaced(out, GENERATE) as draft:
         files = []
         bodies = ""
         blocks = of_design(design)
@@ -74,7 +74,7 @@ def generate(
             files.append(_write(draft / CELLS_FILE, cells_header(design) + cells))
         page = registers_page(design.network).replace(NOTE, PAGE_NOTE)
         files.append(_write(draft / REGISTERS_FILE, page, encoding="utf-8"))
-        manifest = make_manifest(design, files)
+        manifest = make_manifest(design, files, GENERATE)
         text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
         (draft / MANIFEST).write_text(text, encoding="utf-8")
     return manifest
@@ -117,11 +117,14 @@ def _write(path: Path, text: str, encoding: str = "ascii") -> dict[str, Any]:
     return {"file": path.name, "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
-def make_manifest(design: DesignConfig, files: list[dict[str, Any]]) -> dict[str, Any]:
-    """What was generated, from what, with what."""
+def make_manifest(
+    design: DesignConfig, files: list[dict[str, Any]], kind: str = BUILD
+) -> dict[str, Any]:
+    """What was generated, by which command, from what, with what."""
     board = boards.find(design.board)
     return {
         "generator": GENERATOR,
+        "kind": kind,
         "version": __version__,
         "configuration": resolved(design),
         "configuration_sha256": configuration_hash(design),

@@ -1,12 +1,14 @@
-"""The learning curve of a training run as a PNG."""
+"""The learning curve of a training run as a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..golden.checkpoint import written_aside
+from ..golden.output_file import check_writable, written_aside
 
+# What a picture's name may end in, which says its format.
+ENDINGS = (".png", ".pdf", ".svg")
 SIZE_INCHES = (7.0, 5.5)
 DPI = 120
 
@@ -22,7 +24,8 @@ def learning_curve(
 ) -> None:
     """Draw accuracy, and below it activity, over epochs; one value an epoch each, 0 … 1.
 
-    ``path`` is written completely or not at all; raises DataError where it cannot be.
+    The format is that of the name's ending, one of ``ENDINGS``. ``path`` is written completely or
+    not at all; raises DataError where it cannot be.
     """
     # Imported here: only this function needs matplotlib. No pyplot, hence no display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -49,5 +52,6 @@ def learning_curve(
         axes.legend()
     lower.set_xlabel("epoch")
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+    check_writable("plot", path, endings=ENDINGS)
     with written_aside(path, "plot") as file:
-        figure.savefig(file, format="png")
+        figure.savefig(file, format=Path(path).suffix.lower().removeprefix("."))

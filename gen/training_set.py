@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..golden.checks import DataError, ParameterError, integer
 from ..golden.design import DesignConfig
+from . import idx
 from .data import DIGITS, check_samples, load_digits, load_file
 
 SAMPLES_MAX = 2**31 - 1
@@ -38,6 +40,18 @@ class TrainingSet(NamedTuple):
         content.update(np.ascontiguousarray(self.pixels, np.uint8).tobytes())
         content.update(np.ascontiguousarray(self.labels, "<i8").tobytes())
         return content.hexdigest()[:16]
+
+
+def files_of(field: str, data: str | Path | None) -> dict[str, Path]:
+    """The files that reading ``data`` reads, named after ``field``; none for digits."""
+    if data is None or str(data) == DIGITS:
+        return {}
+    files = {field: Path(data)}
+    if idx.is_idx(data):
+        # Where there are no labels, reading says so.
+        with suppress(DataError):
+            files[f"the labels of {field}"] = idx.labels_beside(data)
+    return files
 
 
 def training_set(

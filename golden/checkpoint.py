@@ -7,16 +7,15 @@ A checkpoint is an .npz file: an array ``state.NAME`` for each of ``Trainer.stat
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .checks import DataError
+from .output_file import written_aside
 
 FORMAT = "trisign checkpoint 1"
 HEADER = "header"
@@ -77,7 +76,12 @@ def load(path: str | Path, *, identity: Identity) -> Checkpoint:
             raise ValueError("a single array")
         with loaded:
             arrays = {name: loaded[name] for name in loaded.files}
+        if HEADER not in arrays:
+            raise ValueError(f"it has no array {HEADER!r}, which every checkpoint of trisign has")
         header = json.loads(arrays.pop(HEADER).tobytes().decode())
+        missing = [name for name in ("format", "identity", "history") if name not in header]
+        if missing:
+            raise ValueError(f"its header has no {missing[0]!r}")
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']!r}, not {FORMAT!r}")
         found, history = dict(header["identity"]), [dict(entry) for entry in header["history"]]
@@ -95,37 +99,3 @@ def load(path: str | Path, *, identity: Identity) -> Checkpoint:
     return Checkpoint(
         {name.removeprefix(STATE_PREFIX): array for name, array in arrays.items()}, history
     )
-
-
-@contextmanager
-def written_aside(path: str | Path, field: str) -> Iterator[BinaryIO]:
-    """A file to fill, which takes the place of ``path`` when it is complete and on disk.
-
-    Raises DataError, naming ``field``, where that cannot be done; ``path`` is then untouched.
-    """
-    target = Path(path)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with aside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(target)
-        _sync_folder(target.parent)
-    except OSError as error:
-        raise DataError(
-            f"{field} must be a file that can be written, not {path}: {error.strerror}"
-        ) from error
-    finally:
-        # Gone already where all went well; where not even the folder exists, nothing to remove.
-        with suppress(OSError):
-            aside.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..gen.config import configuration_hash
-from ..gen.output_folder import GENERATOR, MANIFEST, replaced
+from ..gen.output_folder import GENERATOR, MANIFEST, TRAIN, replaced
 from ..gen.plot import learning_curve
 from ..gen.training_set import TrainingSet
 from ..golden import checkpoint, compiled
@@ -85,13 +84,18 @@ class TrainingRun:
     ) -> None:
         self.design = design
         self.samples = samples
-        self.seed = integer("seed", seed, 0, 2**32 - 1)
-        self.epochs = integer("epochs", epochs, 1, EPOCHS_MAX)
+        check_choices(
+            design,
+            seed=seed,
+            epochs=epochs,
+            shift=shift,
+            checkpoint_path=checkpoint_path,
+            resume=resume,
+        )
+        self.seed, self.epochs = int(seed), int(epochs)
         self.shift = shift
         self.report = report
         hardware = design.hardware
-        if shift and design.image is None:
-            raise ParameterError("hardware.image must be a pair (height, width) to shift, not None")
         self.store = SampleStore(
             samples.pixels,
             samples.labels,
@@ -110,12 +114,8 @@ class TrainingRun:
         self.trainer: Trainer = make(design.network, self.seed)
         self.history: list[dict[str, Any]] = []
         self.resumed_from: int | None = None
-        if resume:
-            self._resume()
-        elif self.checkpoint_path is not None and self.checkpoint_path.exists():
-            raise DataError(
-                f"checkpoint {checkpoint_path} exists: go on from it with --resume, or name another"
-            )
+        if resume and self.checkpoint_path is not None:
+            self._resume(self.checkpoint_path)
         self._counts = self._present_counts()
 
     @property
@@ -222,7 +222,7 @@ class TrainingRun:
 
     def write_folder(self, out: str | Path, record: dict[str, Any]) -> None:
         """Record, learning curve and a checkpoint to go on from, in a folder of their own."""
-        with replaced(out) as draft:
+        with replaced(out, TRAIN) as draft:
             (draft / RECORD_FILE).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
             self.plot(draft / PLOT_FILE)
             checkpoint.save(
@@ -234,15 +234,13 @@ class TrainingRun:
             files = [{"file": name} for name in (RECORD_FILE, PLOT_FILE, CHECKPOINT_FILE)]
             manifest = {
                 "generator": GENERATOR,
+                "kind": TRAIN,
                 "configuration_sha256": configuration_hash(self.design),
                 "files": files,
             }
             (draft / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
 
-    def _resume(self) -> None:
-        if self.checkpoint_path is None:
-            raise ParameterError("resume must come with a checkpoint to go on from")
-        path = self.checkpoint_path
+    def _resume(self, path: Path) -> None:
         state, history = checkpoint.load(path, identity=self.identity)
         try:
             self.trainer.load_state(state)
@@ -274,15 +272,23 @@ def digest(array: NDArray) -> str:
     return hashlib.sha256(plain.tobytes()).hexdigest()[:16]
 
 
-def check_writable(field: str, path: str | Path) -> None:
-    """Raise DataError, before anything has been spent, unless a file ``path`` can be written."""
-    folder = Path(path).parent
-    reason = None
-    if Path(path).is_dir():
-        reason = "it is a folder"
-    elif not folder.is_dir():
-        reason = f"there is no folder {folder}"
-    elif not os.access(folder, os.W_OK):
-        reason = f"{folder} cannot be written"
-    if reason:
-        raise DataError(f"{field} must be a file that can be written, not {path}: {reason}")
+def check_choices(
+    design: DesignConfig,
+    *,
+    seed: int,
+    epochs: int,
+    shift: bool,
+    checkpoint_path: str | Path | None,
+    resume: bool,
+) -> None:
+    """Raise ParameterError or DataError for what is wrong with a run whatever its samples are."""
+    integer("seed", seed, 0, 2**32 - 1)
+    integer("epochs", epochs, 1, EPOCHS_MAX)
+    if shift and design.image is None:
+        raise ParameterError("hardware.image must be a pair (height, width) to shift, not None")
+    if resume and checkpoint_path is None:
+        raise ParameterError("resume must come with a checkpoint to go on from")
+    if checkpoint_path is not None and not resume and Path(checkpoint_path).exists():
+        raise DataError(
+            f"checkpoint {checkpoint_path} exists: go on from it with --resume, or name another"
+        )

@@ -29,14 +29,18 @@ EVENTS_FILE = "events.jsonl"
 POLL_SECONDS = 0.2
 
 
-def check(design: DesignConfig, samples: int, simulator: str) -> None:
+def check_simulator(simulator: str) -> None:
+    """Raise unless ``simulator`` is one of ours and can be found."""
+    require_simulator(choice("simulator", simulator, SIMULATORS))
+
+
+def check(design: DesignConfig, samples: int) -> None:
     """Raise unless this design can train ``samples`` in simulation."""
     limit = design.hardware.store_samples
     if samples > limit:
         raise DataError(
             f"samples must be from 1 to {limit} (hardware.store_samples), not {samples}"
         )
-    require_simulator(choice("simulator", simulator, SIMULATORS))
 
 
 def trainer_verilog(design: DesignConfig) -> str:

@@ -121,6 +121,30 @@ def test_inference(run: Run, port: str) -> None:
     assert json.loads(out)["classes"] == expected[:4].tolist(), err
 
 
+def test_classes_take_nobodys_place(run: Run) -> None:
+    """Refused before a sample is read or the port is opened."""
+    Path("xy.npz").write_bytes(b"no samples")
+    Path("link.npz").symlink_to("xy.npz")
+    Path("design.npz").write_text(SMALL)
+    files = ("--data", "xy.npz", "--checkpoint", "w.npz")
+    for out, message in (
+        ("/dev/null", "be a file that can be written, not /dev/null: it is no regular file"),
+        (".", "be a file that can be written, not .: it is a folder"),
+        ("no/classes.npz", "be a file that can be written, not no/classes.npz: there is no fol"),
+        ("classes.txt", "be a file whose name ends in .npz, not classes.txt"),
+        ("", "not be empty"),
+        ("./xy.npz", "be another file than data, not ./xy.npz"),
+        ("link.npz", "be another file than data, not link.npz"),
+        ("w.npz", "be another file than checkpoint, not w.npz"),
+        ("design.npz", "be another file than the configuration, not design.npz"),
+    ):
+        code, told, err = run("infer", "design.npz", "--port", "/dev/null", *files, "--out", out)
+        assert (code, told) == (2, "")
+        assert err.startswith(f"trisign: error: out must {message}")
+        assert err.count("\n") == 1
+    assert Path("xy.npz").read_bytes() == b"no samples"
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
@@ -135,5 +159,7 @@ def test_inference(run: Run, port: str) -> None:
 )
 def test_files_that_hold_no_samples(run: Run, arrays: dict, message: str) -> None:
     np.savez("bad.npz", **arrays)
-    code, out, err = run("infer", "small.toml", "--port", "sim", "--data", "bad.npz")
+    code, out, err = run(
+        "infer", "small.toml", "--port", "sim", "--checkpoint", "none.npz", "--data", "bad.npz"
+    )
     assert (code, out, err) == (2, "", f"trisign: error: {message}\n")

@@ -18,7 +18,7 @@ from commands import Run
 
 from trisign import __version__
 from trisign.fpga import doctor
-from trisign.gen import boards, config, generate
+from trisign.gen import boards, commands, config, generate
 from trisign.gen.blocks import BLOCKS
 from trisign.sim import compare
 
@@ -74,7 +74,9 @@ def test_boards_clocks_are_known() -> None:
 
 def test_estimate(run: Run) -> None:
     code, out, err = run("estimate", "digits-icebreaker")
-    assert (code, err) == (0, "")
+    assert code == 0
+    # On a loaded machine it says what it is at.
+    assert all(line.startswith("digits-icebreaker: 25 epochs ") for line in err.splitlines())
     assert "forward pass: 404 cycles" in out
     code, out, _ = run("estimate", "digits-icebreaker", "--json")
     assert code == 0
@@ -215,6 +217,10 @@ def test_a_missing_python_package_is_told(run: Run, monkeypatch: pytest.MonkeyPa
             "simulator must be one of 'icarus', 'verilator', not 'vcs'",
             ["compare", "lfsr", "--simulator", "vcs"],
         ),
+        ("out must not be empty", ["generate", "digits-icebreaker", "--out", ""]),
+        ("out must not be empty", ["build", "digits-icebreaker", "--out", ""]),
+        ("port must not be empty", ["program", "digits-icebreaker", "--port", ""]),
+        ("epochs must be an integer from 1 to ", ["estimate", "digits-icebreaker", "--epochs=0"]),
         ("argument --samples: invalid int value: 'x'", ["compare", "lfsr", "--samples", "x"]),
         ("samples must be an integer from 1 to ", ["compare", "ternary_dot", "--samples", "0"]),
         ("samples must be from 1 to 1437, ", ["compare", "ternary_dot", "--samples", "1438"]),
@@ -330,6 +336,18 @@ def test_a_folder_of_others_is_left_alone(run: Run, tmp_path: Path) -> None:
     message = "out must be a new or empty folder, .*'notes.txt'"
     check_refused(run, message, "generate", "digits-icebreaker", "--out", tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]
+
+
+def test_an_estimate_that_takes_long_says_what_it_is_at(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "TELL_SECONDS", 0.01)
+    code, out, err = run("estimate", "digits-icebreaker", "--epochs", "3", "--json")
+    assert code == 0
+    assert json.loads(out)["training"]["epochs"] == 3
+    assert err
+    for line in err.splitlines():
+        assert re.fullmatch(r"digits-icebreaker: 3 epochs in golden, to count cycles: \d+ s", line)
 
 
 def test_shipped_configurations_are_estimated(run: Run) -> None:

@@ -96,7 +96,7 @@ def test_a_shipped_name_wins_over_a_folder_of_that_name(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "design.board must be one of 'icebreaker', "),
+        ("", "design.board must be given: one of icebreaker, "),
         (
             '[design]\nboard = "icebraker"',
             "design.board must be one of 'icebreaker', .*, not 'icebraker'",

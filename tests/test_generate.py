@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from trisign import __version__
+from trisign.fpga.build import write_manifest
 from trisign.fpga.harness import module_ports
-from trisign.gen import config, generate, header, verilog
+from trisign.gen import config, generate, header, output_folder, verilog
 from trisign.gen.blocks import BLOCKS
 from trisign.gen.generate import CELLS_FILE, REGISTERS_FILE
 from trisign.golden.checks import DataError
@@ -156,6 +157,106 @@ def test_a_manifest_of_others_protects_its_folder(tmp_path: Path, text: str) -> 
     with pytest.raises(DataError, match=r"holds 'manifest\.json', which it did not write"):
         generate.generate(DESIGN, tmp_path)
     assert (tmp_path / "manifest.json").read_text() == text
+
+
+def made(folder: Path, kind: str | None, files: tuple[str, ...]) -> None:
+    """A folder as ``kind`` would have written it; None: its manifest does not tell."""
+    folder.mkdir()
+    told: dict[str, Any] = {"generator": "trisign", "files": [{"file": name} for name in files]}
+    told |= {} if kind is None else {"kind": kind}
+    (folder / "manifest.json").write_text(json.dumps(told))
+    for name in files:
+        (folder / name).write_text(name)
+
+
+FILES = {
+    "train": ("record.json", "learning_curve.png", "checkpoint.npz"),
+    "build": ("report.json", "tiny.bin"),
+    "generate": ("lfsr.v", "registers.md"),
+}
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("by", FILES)
+@pytest.mark.parametrize("kind", FILES)
+def test_a_folder_is_replaced_by_the_command_that_wrote_it(
+    tmp_path: Path, by: str, kind: str, told: bool
+) -> None:
+    """Where an older manifest does not tell which that was, its files do."""
+    out = tmp_path / "out"
+    made(out, kind if told else None, FILES[kind])
+    before = contents(out)
+    if by == kind:
+        output_folder.check_replaceable(out, by)
+        with output_folder.replaced(out, by) as draft:
+            (draft / "new").touch()
+        assert contents(out) == {"new": b""}
+        return
+    for refused in (output_folder.check_replaceable, enter_replaced):
+        with pytest.raises(DataError) as caught:
+            refused(out, by)
+        assert str(caught.value) == (
+            f"out must be a new or empty folder, or one that trisign {by} wrote; "
+            f"{out} was written by trisign {kind}"
+        )
+    assert contents(out) == before
+
+
+def enter_replaced(out: Path, kind: str) -> None:
+    with output_folder.replaced(out, kind):
+        pytest.fail("must not come to this")
+
+
+def test_a_vendor_project_is_of_build(tmp_path: Path) -> None:
+    made(tmp_path / "out", None, ("build_top.sh", "top.v"))
+    output_folder.check_replaceable(tmp_path / "out", "build")
+
+
+@pytest.mark.parametrize("files", [(), ("lfsr.v",)])
+def test_a_folder_of_an_unknown_kind_stays(tmp_path: Path, files: tuple[str, ...]) -> None:
+    made(tmp_path / "out", None, files)
+    for kind in FILES:
+        with pytest.raises(DataError, match=r"was written by an unknown command$"):
+            output_folder.check_replaceable(tmp_path / "out", kind)
+
+
+def test_a_checkpoint_beside_what_was_generated_stays(tmp_path: Path) -> None:
+    made(tmp_path / "out", "generate", FILES["generate"])
+    (tmp_path / "out" / "checkpoint.npz").touch()
+    with pytest.raises(DataError, match=r"holds 'checkpoint\.npz', which it did not write$"):
+        output_folder.check_replaceable(tmp_path / "out", "generate")
+
+
+def test_a_folder_by_the_name_of_a_file_stays(tmp_path: Path) -> None:
+    made(tmp_path / "out", "generate", ("registers.md",))
+    (tmp_path / "out" / "registers.md").unlink()
+    (tmp_path / "out" / "registers.md").mkdir()
+    with pytest.raises(DataError, match=r"holds 'registers\.md', which it did not write$"):
+        output_folder.check_replaceable(tmp_path / "out", "generate")
+
+
+@pytest.mark.usefixtures("quick")
+def test_every_manifest_tells_its_kind(tmp_path: Path) -> None:
+    generate.generate(DESIGN, tmp_path / "out")
+    assert manifest(tmp_path / "out")["kind"] == "generate"
+    assert output_folder.kind_of(tmp_path / "out") == "generate"
+    (tmp_path / "built").mkdir()
+    write_manifest(DESIGN, tmp_path / "built")
+    assert output_folder.kind_of(tmp_path / "built") == "build"
+    assert output_folder.kind_of(tmp_path / "none") is None
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_link_to_a_folder(tmp_path: Path) -> None:
+    """What it leads to is replaced; one that leads nowhere is refused before any work."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to("out")
+    generate.generate(DESIGN, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "out" / "manifest.json").is_file()
+    (tmp_path / "ring").symlink_to("ring")
+    with pytest.raises(DataError, match=r"^out must be a folder that can be written, .* nowhere$"):
+        output_folder.check_replaceable(tmp_path / "ring", "generate")
 
 
 @pytest.mark.usefixtures("quick")

@@ -263,6 +263,7 @@ def test_damaged_checkpoints_are_refused_and_stay(run: Run, kept: Path) -> None:
         refuse_resume(run, "run.npz must be a readable checkpoint: ")
     for change, message in (
         ({"header": np.zeros(9, np.uint8)}, ""),
+        ({"header": np.frombuffer(b"[]", np.uint8)}, "its header has no 'format'"),
         ({"state.weights_0": arrays["state.weights_0"] + 3}, r"weights_0\[\d+\]\[\d+\] must be "),
         ({"state.lfsr": np.array(0)}, "lfsr must be from 1 to 65535, not 0"),
         ({"state.more": np.array(0)}, "state must hold nothing but"),
@@ -273,6 +274,8 @@ def test_damaged_checkpoints_are_refused_and_stay(run: Run, kept: Path) -> None:
     del arrays["state.counters_1"]
     np.savez(kept, **arrays)
     refuse_resume(run, "run.npz must be a readable checkpoint: state must hold 'counters_1'")
+    np.savez(kept, x=PIXELS, y=LABELS)
+    refuse_resume(run, "run.npz must be a readable checkpoint: it has no array 'header', which ev")
     with kept.open("wb") as array_file:
         np.save(array_file, np.zeros(3))
     refuse_resume(run, "run.npz must be a readable checkpoint: a single array")
@@ -346,7 +349,22 @@ def test_bad_data(run: Run, arrays: dict[str, np.ndarray], message: str) -> None
         (("--checkpoint", "no/run.npz"), "checkpoint must be a file that can be written, not no/r"),
         (("--plot", "no/curve.png"), "plot must be a file that can be written, not no/curve.png"),
         (("--plot", "."), "plot must be a file that can be written, not .: it is a folder"),
+        (
+            ("--plot", "curve.jpg"),
+            r"plot must be a file whose name ends in \.png, \.pdf or \.svg, ",
+        ),
+        (("--plot", "curve"), "plot must be a file whose name ends in .*, not curve"),
+        (("--plot", ""), "plot must not be empty"),
+        (("--plot", "/dev/null"), "plot must be a file .*, not /dev/null: it is no regular file"),
+        (("--checkpoint", "/dev/null"), "checkpoint must be a file .*: it is no regular file"),
+        (
+            ("--checkpoint", "/dev/null", "--resume"),
+            "checkpoint must be a file .*: it is no regular file",
+        ),
         (("--out", "tiny.toml"), "out must be a folder, not the file "),
+        (("--out", "/dev/null"), "out must be a folder, not the file /dev/null"),
+        (("--out", "tiny.toml/out"), "out must be a folder that can be written, .* is no folder"),
+        (("--out", ""), "out must not be empty"),
         (("--engine", "rtl"), r"samples must be from 1 to 40 \(hardware.store_samples\), not 1437"),
         (
             ("--engine", "rtl", "--samples", "9", "--simulator", "vcs"),
@@ -356,6 +374,111 @@ def test_bad_data(run: Run, arrays: dict[str, np.ndarray], message: str) -> None
 )
 def test_bad_arguments(run: Run, arguments: tuple[str, ...], message: str) -> None:
     check_refused(run, message, "tiny.toml", *arguments)
+
+
+def test_outputs_are_places_of_their_own(run: Run) -> None:
+    """Neither an input, by any name, nor another output; refused before a sample is read."""
+    Path("mine-images-idx3").write_bytes(b"no images")
+    Path("mine-labels-idx1").write_bytes(b"no labels")
+    np.savez("data.npz", x=PIXELS[:, :1])
+    for link, target in (("link.npz", "data.npz"), ("data.png", "data.npz")):
+        Path(link).symlink_to(target)
+    Path("design.png").hardlink_to("tiny.toml")
+    data = ("--data", "data.npz")
+    idx = ("--data", "mine-images-idx3")
+    for message, *arguments in (
+        ("plot must be a file whose name ends in", "--plot", "tiny.toml"),
+        ("plot must be a file whose name ends in", *data, "--plot", "data.png"),
+        (
+            "plot must be another file than the configuration, not ./design",
+            "--plot",
+            "./design.png",
+        ),
+        ("checkpoint must be another file than the c", "--checkpoint", "tiny.toml", "--resume"),
+        (
+            "checkpoint must be another file than data",
+            *data,
+            "--checkpoint",
+            "link.npz",
+            "--resume",
+        ),
+        (
+            "checkpoint must be another file than test",
+            *("--test", "data.npz", "--checkpoint", f"{Path.cwd()}/data.npz", "--resume"),
+        ),
+        (
+            "checkpoint must be another file than the labels of data, not mine-labels-idx1",
+            *(*idx, "--checkpoint", "mine-labels-idx1", "--resume"),
+        ),
+        (
+            "plot must be another file than checkpoint, not x.png",
+            *("--checkpoint", "x.png", "--plot", "x.png"),
+        ),
+        ("out must be another file than plot, not x.png", "--plot", "x.png", "--out", "x.png"),
+    ):
+        check_refused(run, message, "tiny.toml", *arguments)
+
+
+def test_files_inside_the_output_folder(run: Run) -> None:
+    """They would go when it is replaced, after all the work."""
+    trained(run, "tiny.toml", "--epochs", "1", *FEW, "--out", "result")
+    before = {path.name: path.read_bytes() for path in Path("result").iterdir()}
+    for option, name, more in (
+        ("checkpoint", "result/checkpoint.npz", ("--resume",)),
+        ("checkpoint", "result/mine.npz", ()),
+        ("plot", "result/learning_curve.png", ()),
+    ):
+        code, out, err = run("tiny.toml", f"--{option}", name, *more, "--out", "result")
+        assert (code, out) == (2, "")
+        assert err == f"trisign: error: out must not hold {option}, {name}; result does\n"
+    assert {path.name: path.read_bytes() for path in Path("result").iterdir()} == before
+
+
+def test_a_trained_folder_is_for_training_alone(trisign: Run, run: Run) -> None:
+    trained(run, "tiny.toml", "--epochs", "1", *FEW, "--out", "result")
+    before = {path.name: path.read_bytes() for path in Path("result").iterdir()}
+    for command in ("generate", "build"):
+        code, out, err = trisign(command, "tiny.toml", "--out", "result")
+        assert (code, out) == (2, "")
+        assert err.startswith(
+            f"trisign: error: out must be a new or empty folder, or one that trisign {command} "
+        )
+        assert err.endswith("result was written by trisign train\n")
+    assert {path.name: path.read_bytes() for path in Path("result").iterdir()} == before
+    code, _, err = trisign("program", "tiny.toml", "--build", "result")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "build must be a folder that trisign build wrote, not result" in err
+    trained(run, "tiny.toml", "--epochs", "2", *FEW, "--out", "result")
+    assert json.loads(Path("result/record.json").read_text())["epochs"] == 2
+
+
+def test_choices_are_checked_before_data_are_read(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_set, "training_set", None)
+    Path("kept.npz").touch()
+    for message, *arguments in (
+        ("epochs must be an integer from 1 to 65535, not 0", "--epochs", "0"),
+        ("seed must be an integer from 0 to 4294967295, not -1", "--seed", "-1"),
+        ("port must not be empty", "--engine", "board", "--port", ""),
+        ("port /dev/nowhere cannot be opened", "--engine", "board", "--port", "/dev/nowhere"),
+        ("simulator must be one of .*'vcs'", "--engine", "rtl", "--simulator", "vcs"),
+        ("resume must come with a checkpoint", "--resume"),
+        ("checkpoint kept.npz exists", "--checkpoint", "kept.npz"),
+        ("plot must be a file that can be written", "--plot", "no/curve.png"),
+        ("out must be a folder, not the file", "--out", "kept.npz"),
+    ):
+        check_refused(run, message, "tiny.toml", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "magic"), [("curve.pdf", b"%PDF-"), ("curve.SVG", b"<?xml"), ("link.png", b"\x89PNG")]
+)
+def test_plots_in_other_formats(run: Run, name: str, magic: bytes) -> None:
+    Path("link.png").symlink_to("target.png")
+    trained(run, "tiny.toml", "--epochs", "1", *FEW, "--plot", name)
+    assert Path(name).read_bytes().startswith(magic)
+    assert Path("link.png").is_symlink()
 
 
 def test_no_shift_without_an_image(run: Run) -> None:

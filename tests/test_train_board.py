@@ -82,8 +82,9 @@ def test_a_board_that_differs_is_reported(run: Run, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--engine", "board"], "port must be given with --engine board, and only then, not None"),
-        (["--port", "sim"], "port must be given with --engine board, and only then, not sim"),
+        (["--engine", "board"], "port must be given with --engine board\n"),
+        (["--port", "sim"], "port must be left out without --engine board, not 'sim'\n"),
+        (["--engine", "board", "--port", ""], "port must not be empty\n"),
         (["--engine", "board", "--port", "/dev/nowhere"], "port /dev/nowhere cannot be opened"),
     ],
 )
@@ -100,7 +101,11 @@ def test_bad_ports(run: Run, arguments: list[str], message: str) -> None:
         (["--port", "sim"], "checkpoint must be given with port sim: a simulation begins empty"),
         (["--port", "sim", "--checkpoint", "none.npz"], "none.npz must be a readable checkpoint"),
         (["--port", "/dev/nowhere"], "port /dev/nowhere cannot be opened"),
-        (["--port", "sim", "--samples", "0"], "samples must be an integer from 1 to 360, not 0"),
+        (["--port", ""], "port must not be empty\n"),
+        (
+            ["--port", "/dev/null", "--samples", "0"],
+            "samples must be an integer from 1 to 360, not 0",
+        ),
     ],
 )
 def test_bad_inference(run: Run, arguments: list[str], message: str) -> None:
