@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..golden.checks import DataError
+
 RECORD = Path(__file__).parent.parent / "tests" / "areas.json"
 GROWTH = 1.02
 # Blocks of these that are not ours are there to be compared with.
@@ -17,8 +19,20 @@ BASELINES = ("two popcounts", "adder tree", "behavioural", "popcount")
 
 
 def recorded() -> dict[str, int]:
-    """Name and target → LUTs; empty where there is no record, as in an installed package."""
-    return json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    """Name and target → LUTs.
+
+    Raises DataError where there is no record, as in an installed package.
+    """
+    try:
+        record = json.loads(RECORD.read_text())
+        return {str(name): int(luts) for name, luts in record.items()}
+    except OSError as error:
+        raise DataError(
+            f"bench must run in trisign's source tree, which holds the record of areas; "
+            f"{RECORD} cannot be read: {error.strerror}"
+        ) from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{RECORD} must be a record of areas: {error}") from error
 
 
 def areas(found: Mapping[str, Any]) -> dict[str, int]:

@@ -1,8 +1,9 @@
-"""Time of a training epoch at the placed clock, beside a float network of the same size."""
+"""Time of a training epoch at the board's clock, beside a float network of the same size."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import tempfile
 import time
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..gen import blocks
+from ..gen import blocks, boards
 from ..gen.data import load_digits
 from ..gen.training_cycles import cycles_of_run
 from ..gen.verilog import to_verilog
@@ -36,8 +37,52 @@ Report = Callable[[str], None]
 T = TypeVar("T")
 
 
+# What an interpreter is asked before anything is measured, and what it must answer.
+PROBE = "import sys, numpy, torch; print(*sorted({'numpy', 'torch'} & sys.modules.keys()))"
+PROBE_ANSWER = "numpy torch"
+PROBE_SECONDS = 120
+
+
 class FloatBaselineMissing(TrisignError):
     """There is no environment with PyTorch, or it does not work."""
+
+
+def float_python(interpreter: str) -> Path:
+    """The Python called ``interpreter``, a path or a name on PATH, that the float network runs in.
+
+    Raises
+    ------
+    FloatBaselineMissing
+        One line: it cannot be run, or lacks PyTorch or NumPy.
+    """
+    found = shutil.which(interpreter)
+    if found is None:
+        reason = "no such program"
+    else:
+        try:
+            run = subprocess.run(
+                [found, "-c", PROBE],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=PROBE_SECONDS,
+            )
+            if run.returncode == 0 and run.stdout.strip() == PROBE_ANSWER:
+                if not FLOAT_SCRIPT.is_file():
+                    raise FloatBaselineMissing(
+                        "float must be left out, except in trisign's source tree, which holds the "
+                        f"float network; there is no {FLOAT_SCRIPT}"
+                    )
+                return Path(found).absolute()  # not resolved: an environment's is a link out of it
+            reason = (run.stderr.strip().splitlines() or ["it does not answer as Python does"])[-1]
+        except OSError as error:
+            reason = str(error.strerror)
+        except subprocess.TimeoutExpired:
+            reason = f"no answer in {PROBE_SECONDS} s"
+    raise FloatBaselineMissing(
+        f"float must be a Python that has torch and numpy, not {interpreter}: {reason}"
+    )
 
 
 @dataclass(frozen=True)
@@ -58,10 +103,16 @@ class CoreRow:
     ----------
     cycles_a_sample : float
         Averaged over the epochs, from golden's activity on digits (``gen.training_cycles``).
+    clock_mhz : float
+        The board's.
+    epoch_ms : float
+        Samples · cycles ÷ that clock, without the time to send samples that are not on chip.
+    samples, samples_on_chip : int
+        Of an epoch, and how many the configuration holds.
     fmax_mhz : float or None
         Median over the seeds, placed and routed from register to register.
-    epoch_ms : float or None
-        Samples · cycles ÷ Fmax.
+    epoch_ms_at_fmax : float or None
+        The same at Fmax.
     accuracy : float
         Of golden, to which the RTL is equal, mean of the seeds 1 to 5 after the last epoch.
     """
@@ -75,8 +126,12 @@ class CoreRow:
     forward_cycles: int
     cycles_a_sample: float
     cycles_over_forward: float
+    clock_mhz: float
+    epoch_ms: float
+    samples: int
+    samples_on_chip: int
     fmax_mhz: float | None
-    epoch_ms: float | None
+    epoch_ms_at_fmax: float | None
     critical_path: str
     accuracy: float
     float_runs: tuple[FloatRun, ...]
@@ -162,6 +217,11 @@ def measure_core(
         report,
     )
     fmax, critical = placed.fmax_mhz, placed.critical
+    clock_mhz = boards.find(design.board).clock_mhz
+
+    def epoch_ms(mhz: float) -> float:
+        return round(len(trits) * cycles.a_sample / mhz / 1e3, 3)
+
     floats: tuple[FloatRun, ...] = ()
     if python is not None:
         interpreter = python
@@ -180,8 +240,12 @@ def measure_core(
         forward_cycles=cycles.forward,
         cycles_a_sample=round(cycles.a_sample, 1),
         cycles_over_forward=round(cycles.a_sample / cycles.forward, 3),
+        clock_mhz=clock_mhz,
+        epoch_ms=epoch_ms(clock_mhz),
+        samples=len(trits),
+        samples_on_chip=design.hardware.store_samples,
         fmax_mhz=fmax,
-        epoch_ms=None if fmax is None else round(len(trits) * cycles.a_sample / fmax / 1e3, 3),
+        epoch_ms_at_fmax=None if fmax is None else epoch_ms(fmax),
         critical_path=f"{critical.path_from} → {critical.path_to}" if critical else placed.note,
         accuracy=round(float(np.mean(hits)), 4),
         float_runs=floats,
@@ -198,14 +262,22 @@ def table(rows: Sequence[CoreRow]) -> str:
             f"{row.luts} {TARGETS[row.target].lut_name}, {row.cycles_a_sample:.1f} cycles a sample "
             f"({row.cycles_over_forward:.2f} × forward)"
         )
-        if row.fmax_mhz is None or row.epoch_ms is None:
-            lines.append(f"  not placed: {row.critical_path}")
-            continue
-        lines += [
-            f"  Fmax {row.fmax_mhz:.1f} MHz, slowest path {row.critical_path}",
-            f"  trisign            {row.epoch_ms:9.2f} ms an epoch, accuracy "
-            f"{100 * row.accuracy:.2f} %, {EPOCHS} epochs",
-        ]
+        if row.fmax_mhz is None:
+            lines.append(f"  not placed: {row.critical_path or 'no seeds'}")
+        else:
+            lines.append(
+                f"  Fmax {row.fmax_mhz:.1f} MHz ({row.epoch_ms_at_fmax:.2f} ms an epoch), slowest "
+                f"path {row.critical_path}"
+            )
+        lines.append(
+            f"  trisign, {f'{row.clock_mhz:g} MHz':<9} {row.epoch_ms:9.2f} ms an epoch, accuracy "
+            f"{100 * row.accuracy:.2f} %, {EPOCHS} epochs"
+        )
+        if row.samples_on_chip < row.samples:
+            lines.append(
+                f"  {row.samples_on_chip} of {row.samples} samples are on chip; the time to send "
+                "the others is not counted"
+            )
         for run in row.float_runs:
             ms = 1e3 * run.epoch_seconds
             lines.append(

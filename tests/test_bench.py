@@ -6,7 +6,9 @@ What the tools say is made up here; tests/test_implement.py and tests/test_area.
 from __future__ import annotations
 
 import json
+import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +18,7 @@ import numpy as np
 import pytest
 from commands import Run
 
-from trisign.fpga import bench_blocks, bench_record, bench_training
+from trisign.fpga import bench_blocks, bench_command, bench_record, bench_training
 from trisign.fpga.bench_blocks import Entry
 from trisign.fpga.report import Implementation, Timing
 from trisign.fpga.tools import ToolFailure
@@ -53,6 +55,7 @@ def tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bench_training.blocks, "find", lambda name: trainer)
     monkeypatch.setattr(bench_blocks, "ENTRIES", ENTRIES)
     monkeypatch.setattr(bench_record, "RECORD", tmp_path / "areas.json")
+    bench_record.RECORD.write_text("{}")
     monkeypatch.setenv("TRISIGN_BUILD_DIR", str(tmp_path / "build"))
 
 
@@ -147,6 +150,32 @@ def test_an_area_above_its_record_fails(run: Run) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "bench must run in trisign's source tree, which holds the record of areas; "),
+        ("{", "RECORD must be a record of areas: "),
+        ("[]", "RECORD must be a record of areas: "),
+        ('{"a": "b"}', "RECORD must be a record of areas: "),
+    ],
+)
+def test_no_record_is_an_error(run: Run, tmp_path: Path, text: str | None, message: str) -> None:
+    """As in an installed package, where nothing would be compared."""
+    if text is None:
+        bench_record.RECORD.unlink()
+    else:
+        bench_record.RECORD.write_text(text)
+    code, out, err = run("--only", "blocks")
+    assert (code, out) == (2, "")
+    assert err.startswith("trisign: error: " + message.replace("RECORD", str(bench_record.RECORD)))
+    assert err.count("\n") == 1
+    assert not (tmp_path / "build" / "bench").exists()
+
+
+def test_help_says_what_an_installed_package_lacks(run: Run) -> None:
+    assert "Needs trisign's source tree" in run("--help")[1]
+
+
 def test_as_json(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("--only", "blocks", "--json")
     assert code == 0
@@ -164,11 +193,11 @@ def test_a_tool_that_fails(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert not (tmp_path / "build" / "bench").exists()
 
 
-@pytest.mark.parametrize("seeds", ["0", "1000"])
+@pytest.mark.parametrize("seeds", ["-1", "1000"])
 def test_seeds_out_of_range(run: Run, seeds: str) -> None:
     code, _, err = run("--seeds", seeds)
     assert code == 2
-    assert err.startswith("trisign: error: seeds must be an integer from 1 to ")
+    assert err.startswith("trisign: error: seeds must be an integer from 0 to ")
 
 
 # The core, beside a float network
@@ -176,8 +205,17 @@ def test_seeds_out_of_range(run: Run, seeds: str) -> None:
 
 def float_python(tmp_path: Path, script: str) -> Path:
     """An interpreter, as far as ``bench`` can tell; it notes its arguments."""
+    return program(
+        tmp_path,
+        f"""test "$1" = -c && echo "{bench_training.PROBE_ANSWER}" && exit
+echo "$@" > {tmp_path}/arguments
+{script}""",
+    )
+
+
+def program(tmp_path: Path, script: str) -> Path:
     path = tmp_path / "python"
-    path.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\n{script}\n')
+    path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
     return path
 
@@ -192,7 +230,12 @@ def test_a_core_beside_a_float_network(run: Run, tmp_path: Path) -> None:
     (row,) = result(tmp_path)["core"]
     assert (row["luts"], row["fmax_mhz"], row["target"]) == (700, 42.0, "up5k")
     assert row["cycles_a_sample"] > row["forward_cycles"] > 0
-    assert row["epoch_ms"] == pytest.approx(40 * row["cycles_a_sample"] / 42e3, abs=1e-3)
+    assert (row["clock_mhz"], row["samples"], row["samples_on_chip"]) == (24, 40, 1437)
+    assert row["epoch_ms"] == pytest.approx(40 * row["cycles_a_sample"] / 24e3, abs=2e-3)
+    at_fmax = 40 * row["cycles_a_sample"] / 42e3
+    assert row["epoch_ms_at_fmax"] == pytest.approx(at_fmax, abs=2e-3)
+    assert f"trisign, 24 MHz    {row['epoch_ms']:9.2f} ms an epoch" in out
+    assert f"{500 / row['epoch_ms']:.2f} × the time of trisign" in out
     few, network = bench_training.load_digits(), config.load("digits-icebreaker").network
     trainers = [fast_trainer(network, seed) for seed in (1, 2)]
     for trainer in trainers:
@@ -201,7 +244,7 @@ def test_a_core_beside_a_float_network(run: Run, tmp_path: Path) -> None:
     assert row["accuracy"] == np.mean(right)
     assert row["float_runs"] == RUNS
     assert "PyTorch, batch 32     500.00 ms an epoch, accuracy 97.50 %" in out
-    assert "Fmax 42.0 MHz, slowest path a → b" in out
+    assert f"Fmax 42.0 MHz ({at_fmax:.2f} ms an epoch), slowest path a → b" in out
     assert "digits-icebreaker: 700 LUTs, 42.0 MHz" in err
     arguments = (tmp_path / "arguments").read_text().split()
     assert arguments[arguments.index("--layers") + 1 :] == ["64", "10"]
@@ -210,26 +253,78 @@ def test_a_core_beside_a_float_network(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("few_digits")
 def test_a_core_that_is_not_placed() -> None:
-    row = bench_training.measure_core(config.load("digits-icebreaker"), "xc7", seeds=1, python=None)
-    assert (row.fmax_mhz, row.epoch_ms, row.float_runs) == (None, None, ())
-    assert bench_training.table([row]).splitlines()[1] == "  not placed: not placed"
+    design = config.load("digits-hx8k")
+    design = replace(design, hardware=replace(design.hardware, store_samples=30))
+    row = bench_training.measure_core(design, "xc7", seeds=1, python=None)
+    assert (row.fmax_mhz, row.epoch_ms_at_fmax, row.float_runs) == (None, None, ())
+    _, placed, time, chip = bench_training.table([row]).splitlines()
+    assert placed == "  not placed: not placed"
+    assert time.startswith("  trisign, 48 MHz ")
+    assert chip.startswith("  30 of 40 samples are on chip; ")
+
+
+def test_what_is_not_asked_for_can_be_named() -> None:
+    assert set(bench_command.UNASKED) < set(bench_command.CORES)
+    assert all(config.load(name) for name in bench_command.CORES)
 
 
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        (None, "cannot be run: No such file or directory"),
-        ("echo Traceback >&2; echo ImportError: torch >&2; exit 1", ": ImportError: torch"),
-        ("exit 1", ": no message"),
+        (None, "no such program"),
+        ("echo Traceback >&2; echo ImportError: torch >&2; exit 1", "ImportError: torch"),
+        ("exit 1", "it does not answer as Python does"),
+        ('echo "$@"', "it does not answer as Python does"),
+        ("exec sleep 60", "no answer in 0.5 s"),
     ],
 )
+def test_a_wrong_interpreter_is_refused_at_once(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, message: str
+) -> None:
+    monkeypatch.setattr(bench_training, "PROBE_SECONDS", 0.5)
+    monkeypatch.setattr(bench_training, "measure_core", None)
+    python = tmp_path / "none" if script is None else program(tmp_path, script)
+    code, out, err = run("--float", python)
+    assert (code, out) == (2, "")
+    assert err == (
+        "trisign: error: float must be a Python that has torch and numpy, "
+        f"not {python}: {message}\n"
+    )
+
+
+@pytest.mark.parametrize("interpreter", ["", "/dev/null", "."])
+def test_what_is_no_interpreter(run: Run, interpreter: str) -> None:
+    code, out, err = run("--float", interpreter)
+    assert (code, out) == (2, "")
+    assert err.endswith(f"has torch and numpy, not {interpreter}: no such program\n")
+
+
+def test_the_question_is_asked_of_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages that are there, or not, stand for PyTorch."""
+    probe = bench_training.PROBE
+    monkeypatch.setattr(bench_training, "PROBE", probe.replace("torch", "nonesuch"))
+    with pytest.raises(bench_training.FloatBaselineMissing, match=r"No module named 'nonesuch'$"):
+        bench_training.float_python(sys.executable)
+    monkeypatch.setattr(bench_training, "PROBE", probe.replace("torch", "json"))
+    monkeypatch.setattr(bench_training, "PROBE_ANSWER", "json numpy")
+    assert bench_training.float_python(sys.executable) == Path(sys.executable)
+
+
+def test_no_float_network_in_an_installed_package(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_training, "FLOAT_SCRIPT", tmp_path / "float_baseline.py")
+    code, out, err = run("--float", float_python(tmp_path, ""))
+    assert (code, out) == (2, "")
+    assert "except in trisign's source tree" in err
+
+
 @pytest.mark.usefixtures("few_digits")
-def test_no_float_network(run: Run, tmp_path: Path, script: str | None, message: str) -> None:
-    python = tmp_path / "none" if script is None else float_python(tmp_path, script)
+def test_a_float_network_that_fails(run: Run, tmp_path: Path) -> None:
+    python = float_python(tmp_path, "echo MemoryError >&2; exit 1")
     code, _, err = run("--only", "core", "--core", "digits-icebreaker", "--float", str(python))
     assert code == 2
-    assert err.splitlines()[-1].startswith(f"trisign: error: {python}")
-    assert err.splitlines()[-1].endswith(message)
+    assert err.splitlines()[-1] == f"trisign: error: {python}: MemoryError"
 
 
 def test_names_of_layers() -> None:

@@ -17,7 +17,7 @@ def main(paths: list[str]) -> int:
     if not paths:
         print(__doc__, file=sys.stderr)
         return 2
-    before = recorded()
+    before = recorded() if RECORD.exists() else {}
     record = dict(before)
     for path in paths:
         try:
