@@ -42,7 +42,7 @@ RELATIVE = {
     "ice40": (1.0, 1.0),
     "cyclone4": (1.0, 1.0),
     "ecp5": (1.49, 0.891),
-    "xc7": (1.066, 1.047),
+    "xc7": (1.016, 1.018),
 }
 # Features that grow with lanes.
 OF_LANES = (
