@@ -2,12 +2,13 @@
 
 Parameters: ``network`` and ``hardware`` (fields of TrainerConfig and HardwareConfig), ``vectors``
 (an .npz file with ``pixels`` [n, pixels] and ``labels`` [n]), ``seed``, ``epochs``; ``memories``, a
-file for the weights and counters read at the end of ``digest``.
+file for the weights and counters read at the end of ``digest``; ``expected`` and
+``expected_of_predictions``, values of registers at the end of ``digest`` and of
+``predicts_without_learning``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import cocotb
@@ -29,11 +30,13 @@ from ..rtl.register_map import (
 from ..rtl.trainer_plan import BUS_WIDTH
 from .testbench import parameters
 from .trainer_bench import STATUS_COUNTERS, TrainerBench, controller_word
+from .trainer_settings import controllers_to_try, settings_to_try
 
 LONG = 2  # epochs or samples after which a run that goes on for many more is stopped
 FULL = 0xFFFFFFFF  # a status counter
 # Registers of 16 bits that count what is done and what is left.
 COUNTING = ("epoch", "sample", "loader.epochs_left", "loader.samples_left")
+MARGINS = (1, 2, 3)  # that are met by some samples and not by others
 STEPS = 3  # that are watched of a register that counts
 
 
@@ -56,9 +59,7 @@ async def digest(dut: Any) -> None:
         np.savez(parameters()["memories"], **memories)
     cycles = await tb.read("cycles")
     dut._log.info("cycles %d samples %d writes %d", cycles, tb.follower.samples, tb.follower.writes)
-    for name, expected in parameters().get("expected", {}).items():
-        actual = await tb.read(name)
-        assert actual == expected, f"{name}: expected {expected}, RTL {actual}"
+    await tb.compare_expected("expected")
 
 
 @cocotb.test()
@@ -69,7 +70,7 @@ async def initial_weights(dut: Any) -> None:
     assert await tb.read("status") == dut.busy.value == 0
     await tb.write("command", Command.INITIALISE)
     assert await tb.read("status") == dut.busy.value == 1
-    await tb.wait_until_idle(20000)
+    await tb.wait_for_run()
     assert dut.busy.value == 0
     await tb.initialise()
     assert await tb.read("status") == 2
@@ -90,7 +91,7 @@ async def every_seed_counts(dut: Any) -> None:
     for seed in (0, 0x5A5A, 0xFFFF):
         await tb.write("seed", seed)
         await tb.write("command", Command.INITIALISE)
-        await tb.wait_until_idle(20000)
+        await tb.wait_for_run()
         expected = RecordingTrainer(tb.network, seed).lfsr_state
         assert await tb.read("lfsr") == expected, f"seed {seed}"
 
@@ -105,7 +106,8 @@ async def registers_hold_what_is_written(dut: Any) -> None:
     for pattern in (0x5A5A, 0x3C99):
         values = {name: pattern + 257 * k for k, name in enumerate(held)}
         await all_hold(tb, held, values)
-        await all_hold(tb, held, {name: ~value for name, value in values.items()})
+        # In reverse: what one writes into another is not always written again behind it.
+        await all_hold(tb, held, {name: ~values[name] for name in reversed(held)})
     for name in ("lfsr", "shift_lfsr"):
         for bit in range(16):
             await tb.write(name, 1 << bit)
@@ -159,7 +161,7 @@ async def runs_end_when_they_must(dut: Any) -> None:
                 await reaches(tb, counted, LONG)
                 assert await tb.read("status") == 3, f"{1 << bit} {counted}s ended early"
                 await tb.write("command", Command.STOP)
-            await tb.wait_until_idle(20000)
+            await tb.wait_for_run()
             if 1 << bit <= LONG:
                 assert await tb.read("epoch") == (1 << bit if counted == "epoch" else fixed)
 
@@ -185,18 +187,10 @@ async def bus_survives_idle_and_stall(dut: Any, idle: bool, stall: bool) -> None
 async def predicts_without_learning(dut: Any) -> None:
     tb = await ready_to_train(dut)
     await tb.train()
-    await tb.write("command", Command.CLEAR_COUNTERS)
-    await tb.write("learn", 0)
-    await tb.write("epochs", 1)
-    await tb.write("command", Command.RUN)
-    await tb.wait_until_idle(20000)
-    expected = tb.golden.predict(tb.trits)
-    offsets = tb.image.prediction_offsets(len(expected))
-    read = tb.image.predictions(await tb.read_words(Region.STORE, offsets))
-    tb._equal("predictions", expected, read)
-    tb._equal("correct", np.sum(expected == tb.labels), await tb.read("correct"))
+    await tb.compare_predictions()
     for name in ("samples_active", "groups_drawn", "groups_written", "sign_flips"):
         assert await tb.read(name) == 0, name
+    await tb.compare_expected("expected_of_predictions")
     await tb.compare_memories()
 
 
@@ -214,7 +208,7 @@ async def resumes_from_a_checkpoint(dut: Any) -> None:
     controllers = [controller_word(controller) for controller in golden.controllers]
     await tb.write("seed", 7)
     await tb.write("command", Command.INITIALISE)
-    await tb.wait_until_idle(20000)
+    await tb.wait_for_run()
     for region, offsets, words in saved:
         await tb.write_words(region, offsets, words)
     await tb.write("lfsr", lfsr)
@@ -256,13 +250,16 @@ async def reset_in_mid_run(dut: Any) -> None:
 
 @cocotb.test()
 async def stops_between_samples(dut: Any) -> None:
-    """After a stop the state is that of golden after some whole number of samples."""
+    """After a stop the state is that of golden after some whole number of samples.
+
+    The next run begins with the first sample.
+    """
     tb = await ready_to_train(dut)
     await tb.write("epochs", 1000)
     await tb.write("command", Command.RUN)
     await ClockCycles(tb.clk, 3000)
     await tb.write("command", Command.STOP)
-    await tb.wait_until_idle(20000)
+    await tb.wait_for_run()
     seen = await tb.read("samples_seen")
     assert seen > 0
     golden = RecordingTrainer(tb.network, tb.seed)
@@ -270,8 +267,12 @@ async def stops_between_samples(dut: Any) -> None:
         golden.train_sample(tb.trits[k % len(tb.trits)], int(tb.labels[k % len(tb.trits)]))
         if k % len(tb.trits) == len(tb.trits) - 1:
             golden.finish_epoch()
-    tb.golden = golden
+    tb.golden = tb.follower.golden = golden
     assert await tb.read("epoch") * len(tb.trits) + await tb.read("sample") == seen
+    tb._equal("shift_lfsr", golden.shift_lfsr.state, await tb.read("shift_lfsr"))
+    await tb.compare_status()
+    await tb.compare_memories()
+    await tb.train(1)
     await tb.compare_status()
     await tb.compare_memories()
 
@@ -290,10 +291,13 @@ async def refuses_what_it_must(dut: Any) -> None:
         for offset in (depth, *(1 << bit for bit in range(OFFSET_BITS) if 1 << bit > depth))
     ]
     beyond += [region << OFFSET_BITS for region in range(len(Region), 1 << REGION_BITS)]
+    # Addresses of registers with a wrong bit beyond those that tell registers apart, or with two.
+    first = (len(tb.addresses) - 1).bit_length()
+    beyond += [place | 1 << b for place in range(1 << first) for b in range(first, OFFSET_BITS)]
     beyond += [
-        place | 1 << bit
+        place | 3 << bit
         for place in range(len(tb.addresses))
-        for bit in range(len(tb.addresses).bit_length(), OFFSET_BITS)
+        for bit in range(first, OFFSET_BITS - 1)
     ]
     access = {name: register.access for name, register in tb.registers.items()}
     wrong = [
@@ -312,7 +316,7 @@ async def refuses_what_it_must(dut: Any) -> None:
     await tb.write("epochs", 1)
     await tb.write("command", Command.RUN)
     await all_refused(tb, busy)
-    await tb.wait_until_idle(20000)
+    await tb.wait_for_run()
 
 
 async def all_refused(tb: TrainerBench, requests: list[tuple[int, int, int]]) -> None:
@@ -366,9 +370,13 @@ async def counters_saturate_and_say_so(dut: Any) -> None:
     counted = [name for name in names if name == "cycles" or more[name]]
     assert [await tb.read(name) for name in names] == [FULL] * len(names)
     assert await tb.read("saturated") == sum(1 << names.index(name) for name in counted)
+    others = [name for name in tb.registers if name not in ("command", "saturated", *names)]
+    beside = [await tb.read(name) for name in others]
     await tb.write("command", Command.CLEAR_COUNTERS)
     assert [await tb.read(name) for name in names] == [0] * len(names)
     assert await tb.read("saturated") == 0
+    # What counters hold is not seen at other addresses.
+    tb._equal("other registers", beside, [await tb.read(name) for name in others])
 
 
 @cocotb.test()
@@ -376,6 +384,12 @@ async def counters_of_epochs_and_samples_carry(dut: Any) -> None:
     """What is done goes up, and what is left goes down, through every bit."""
     tb = await ready_to_train(dut)
     await tb.write("learn", 0)
+    held = [
+        name
+        for name, register in tb.registers.items()
+        if register.access == "rw" and name not in ("epochs", "samples")
+    ]
+    before = [await tb.read(n) for n in held]
     for name in COUNTING:
         step, of_epochs = (-1 if "left" in name else 1), "epoch" in name
         await tb.write("epochs", 0xFFFF if of_epochs else 1)
@@ -390,10 +404,12 @@ async def counters_of_epochs_and_samples_carry(dut: Any) -> None:
             first = seen.index(start)
             tb._equal(name, [start + step * k for k in range(STEPS + 1)], seen[first:][: STEPS + 1])
             await tb.write("command", Command.STOP)
-            await tb.wait_until_idle(20000)
+            await tb.wait_for_run()
             if step > 0:
                 shown = await tb.read("epoch" if of_epochs else "sample")
                 tb._equal(name, int(register.value), shown)
+                # Nor is it seen at other addresses.
+                tb._equal("other registers", before, [await tb.read(n) for n in held])
 
 
 async def values_of(tb: TrainerBench, register: Any, count: int) -> list[int]:
@@ -420,7 +436,10 @@ def register_at(dut: Any, path: str) -> Any:
 
 @cocotb.test()
 async def registers_do_what_they_say(dut: Any) -> None:
-    """Every gate shift, margins that are met, sums of one sign, pixels of every value."""
+    """Every gate shift, margins that are met, sums of one sign, pixels of every value.
+
+    Each layer has settings of its own; precision controllers meet errors too large and too small.
+    """
     tb = TrainerBench(dut)
     await tb.begin()
     random = np.random.default_rng(5)
@@ -437,9 +456,25 @@ async def registers_do_what_they_say(dut: Any) -> None:
         await tb.train(1)
         await tb.compare_status()
         tb._equal("shift_lfsr", state, await tb.read("shift_lfsr"))
+    controllers = tb.golden.controllers
+    moves = set()
+    for settings, beginnings in controllers_to_try(tb):
+        await tb.change(**settings)
+        for controller, beginning in zip(controllers, beginnings, strict=True):
+            controller.load(beginning)
+        await tb.write_controllers()
+        await tb.train(1)
+        for l, beginning in enumerate(beginnings):
+            moves.add((l, controllers[l].exponent - beginning.exponent))
+    assert len(moves) == 3 * len(controllers), f"exponents up, down or neither: {moves}"
+    # Samples that are learnt from and samples that are not, in several orders.
+    for margin in MARGINS:
+        await tb.change(margin=margin)
+        await tb.train(1)
     await tb.compare_memories()
+    await tb.compare_predictions()
     # A squared hinge asks for something of every class, and is seldom content.
-    assert tb.golden.controllers or 0 < tb.golden.samples_active < tb.golden.samples_seen
+    assert controllers or 0 < tb.golden.samples_active < tb.golden.samples_seen
 
 
 @cocotb.test()
@@ -451,29 +486,6 @@ async def all_products_rest(dut: Any) -> None:
     await tb.write("learn", 0)
     await tb.write("epochs", 1)
     await tb.write("command", Command.RUN)
-    await tb.wait_until_idle(20000)
+    await tb.wait_for_run()
     products = len(tb.labels) * tb.network.weight_count if tb.hardware.monitor else 0
     tb._equal("resting", products, await tb.read("resting"))
-
-
-def settings_to_try(tb: TrainerBench) -> Iterator[dict[str, Any]]:
-    """Fields of the network that are registers, the same width of sums and errors given."""
-    network, most = tb.network, tb.hardware.gate_shift_max
-    layers = network.layer_count
-    inputs = network.shapes[-1][1]
-    room = (1 << tb.plan.sum_width - 1) - 1 - inputs
-    if tb.golden.controllers:
-        width = network.controller_parameters(layers - 1).input_width
-        room = min(room, (1 << width - 1) - 2 - inputs)
-    for margin, shift, offset, confidence in (
-        (1, 0, room, 0),
-        (network.margin, most, 0, 0),
-        (1, most, -room, 1),
-        (1, max(most - 1, 0), 0, 1),
-    ):
-        yield {
-            "margin": margin,
-            "gate_shift": (shift,) * layers,
-            "offset": (*(network.of("offset", l) for l in range(layers - 1)), offset),
-            "confidence": (confidence,) * layers,
-        }

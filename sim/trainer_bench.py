@@ -36,6 +36,7 @@ STATUS_COUNTERS = (
     "resting",
 )
 BUSY = 1
+READ_CYCLES = 4  # of a register, at least
 
 
 def controller_word(controller: PrecisionController) -> int:
@@ -140,13 +141,17 @@ class TrainerBench(Testbench):
         await self.write("seed", self.seed % (1 << 16))
         await self.write("xorshift", self.golden.xorshift.state)
         await self.write("shift_lfsr", self.golden.shift_lfsr.state)
-        for l, controller in enumerate(self.golden.controllers):
-            await self.write(f"controller_{l}", controller_word(controller))
+        await self.write_controllers()
         await self.write("command", Command.INITIALISE)
         lanes = self.plan.weight_depth * self.hardware.rows * self.hardware.lanes
         cycles = lanes + self.plan.counter_depth
         await ClockCycles(self.clk, cycles)
         await self.wait_until_idle(1000)
+
+    async def write_controllers(self) -> None:
+        """Have the precision controllers go on from golden's state, with a new window."""
+        for l, controller in enumerate(self.golden.controllers):
+            await self.write(f"controller_{l}", controller_word(controller))
 
     async def wait_until_idle(self, limit: int) -> None:
         """Read the status until no run is in progress."""
@@ -154,6 +159,10 @@ class TrainerBench(Testbench):
             if not await self.read("status") & BUSY:
                 return
         raise AssertionError(f"still busy after {limit} reads of the status")
+
+    async def wait_for_run(self) -> None:
+        """Read the status until a run over the store is over, as long as any may take."""
+        await self.wait_until_idle(len(self.labels) * self.sample_limit() // READ_CYCLES)
 
     async def change(self, **settings: Any) -> None:
         """Write registers, and have golden go on with fields of those names."""
@@ -214,6 +223,28 @@ class TrainerBench(Testbench):
         for name in STATUS_COUNTERS:
             counted = name != "resting" or self.hardware.monitor
             self._equal(name, getattr(self.golden, name) if counted else 0, await self.read(name))
+
+    async def compare_predictions(self) -> None:
+        """Every sample once, without learning: classes in the store, and the counters."""
+        await self.write("command", Command.CLEAR_COUNTERS)
+        await self.write("learn", 0)
+        await self.write("epochs", 1)
+        await self.write("command", Command.RUN)
+        await self.wait_for_run()
+        expected = self.golden.predict(self.trits)
+        offsets = self.image.prediction_offsets(len(expected))
+        read = self.image.predictions(await self.read_words(Region.STORE, offsets))
+        self._equal("predictions", expected, read)
+        self._equal("correct", np.sum(expected == self.labels), await self.read("correct"))
+        golden = self.golden
+        resting = sum(golden.resting_products(golden.forward(trits)[0]) for trits in self.trits)
+        resting *= self.hardware.monitor
+        self._equal("resting", resting, await self.read("resting"))
+
+    async def compare_expected(self, parameter: str) -> None:
+        """Registers against what ``parameter`` of the bench gives for them."""
+        for name, expected in parameters().get(parameter, {}).items():
+            self._equal(name, expected, await self.read(name))
 
     @staticmethod
     def _equal(what: str, golden: Any, rtl: Any) -> None:
