@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ def run(
     *,
     simulator: str = "icarus",
     test_filter: str = "digest",
+    change: Callable[[str], str] = str,
     **parameters: Any,
 ) -> BenchResult:
     trainer = trainer_of(build_network(network), HardwareConfig(**hardware), trace=True)
@@ -97,7 +99,7 @@ def run(
         verilog, count = spoiled(verilog)
         assert count >= 8
     return run_bench(
-        verilog,
+        change(verilog),
         "trainer",
         "trisign.sim.tb_trainer",
         parameters={"network": network, "hardware": hardware, "vectors": vectors, **parameters},

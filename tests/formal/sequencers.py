@@ -16,16 +16,19 @@ STATE = re.compile(
     r"^ *reg (?:\[(?P<high>\d+):0\] )?\\?(?P<name>fsm_state\S*) +?= \d+'h(?P<first>\w+);",
     re.MULTILINE,
 )
+# A clock domain's reset is named for it.
+RESET = re.compile(r"^ *input (\w*rst);", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The register ``name`` of ``module``; ``first`` is its state after reset."""
+    """The register ``name`` of ``module``; ``first`` is its state after ``reset``, an input."""
 
     module: str
     name: str
     width: int
     first: int
+    reset: str
 
 
 def machines(verilog: str) -> list[Machine]:
@@ -37,6 +40,7 @@ def machines(verilog: str) -> list[Machine]:
             state["name"],
             int(state["high"] or 0) + 1,
             int(state["first"], 16),
+            RESET.findall(body[0])[0],
         )
         for body in MODULE.finditer(text)
         for state in STATE.finditer(body[0])
@@ -51,7 +55,8 @@ def steps(verilog: str, machine: Machine) -> set[tuple[int, int]]:
     pairs = [(a, b) for a in range(count) for b in range(count)]
     questions = "\n".join(
         f"log step {a} {b}\n"
-        f"sat -set rst 0 -set {machine.name}.q {a} -set {machine.name}.d {b} \\{machine.module}"
+        f"sat -set {machine.reset} 0 -set {machine.name}.q {a} -set {machine.name}.d {b} "
+        f"\\{machine.module}"
         for a, b in pairs
     )
     script = f"""
