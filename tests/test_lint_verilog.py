@@ -66,7 +66,7 @@ def check(folder: Path, configuration: str, *only: str) -> set[tuple[str, str]]:
             assert found, f"{configuration}, {name}: {rule}: {message}"
             used |= found
         files = [f"{name}.v", *shared]
-        said = command("iverilog", "-Wall", "-g2005", "-o", "compiled", "-s", name, *files,
+        said = command("iverilog", "-Wall", "-g2005", "-o", "../compiled", "-s", name, *files,
                        folder=folder)  # fmt: skip
         assert not said, f"{configuration}, {name}: {said[:2000]}"
         script = (
