@@ -24,7 +24,7 @@ help:
 	@echo "make regress set up; the long runs that make test leaves out (2.5 hours; what failed comes first)"
 	@echo "make mutate  set up; 1,000 mutants a block against its bench (1 hour; goes on where it stopped)"
 	@echo "make coverage set up; branches of golden, gen and host code; lines and bits of the Verilog"
-	@echo "make bench   set up, PyTorch too; area, clock and time of an epoch beside baselines (1 hour; goes on where it stopped)"
+	@echo "make bench   set up, PyTorch too; area, clock and time of an epoch beside baselines (half an hour; goes on where it stopped)"
 	@echo "make setup   only what the others need: Debian packages, .venv, tool caches"
 	@echo "make lint    ruff and mypy"
 	@echo "make clean   remove build results; .venv and tool caches stay"
