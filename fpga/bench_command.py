@@ -27,9 +27,9 @@ UNASKED = ("digits-conv-ulx3s-85f",)
 DESCRIPTION = """\
 Blocks beside the usual ways to write them, synthesised by the same tool in the same run; and the
 time of a training epoch at the board's clock beside PyTorch on one thread of this machine.
-Takes about half an hour where nothing is kept. What was implemented before is kept in build/implement,
-so a run that was stopped goes on. The result is also a JSON file in build/bench. Fails where an
-area of ours is more than 2 % above its record.
+Takes about half an hour where nothing is kept. What was implemented before is kept in
+build/implement, so a run that was stopped goes on. The result is also a JSON file in build/bench.
+Fails where an area of ours is more than 2 % above its record.
 
 Needs trisign's source tree, not an installed package: the record of areas is tests/areas.json, the
 float network tools/float_baseline.py."""
