@@ -204,6 +204,7 @@ class LoopTrainer:
         self.config = config
         self.state = state
         self.written = 0
+        self.resting = 0
         height, width, channels = config.input_shape or (0, 0, 0)
         self.inputs: list[tuple[int, int, int]] = []
         self.weights: list[list[list[int]]] = []
@@ -279,6 +280,7 @@ class LoopTrainer:
                         s = -config.of("offset", l)
                         for a, b in zip(row, self.values(l, h[l], position), strict=True):
                             s += a * b
+                            self.resting += a * b == 0
                         if s > best:
                             best, place = s, position
                     sums.append(best)
@@ -408,6 +410,7 @@ def test_golden_equals_plain_loops_at_every_sample(seed: int) -> None:
             assert [w.tolist() for w in engine.weights] == loops.weights, f"before sample {k}"
             assert [c.tolist() for c in engine.counters] == loops.counters, f"before sample {k}"
             assert (engine.lfsr_state, engine.groups_written) == (loops.state, loops.written)
+            assert engine.resting == loops.resting
             engine.fit(x[k : k + 1], labels[k : k + 1])
         loops.sample(x[k].tolist(), int(labels[k]))
     assert [w.tolist() for w in trainer.weights] == loops.weights

@@ -22,6 +22,7 @@ class ScalarTrainer:
             self.weights.append([[self.first() for _ in range(n_in)] for _ in range(n_out)])
         self.counters = [[[0] * len(row) for row in w] for w in self.weights]
         self.written = 0
+        self.resting = 0
 
     def draw(self, steps: int) -> int:
         for _ in range(steps):
@@ -42,7 +43,9 @@ class ScalarTrainer:
         h, z = [x], []
         for l, w in enumerate(self.weights):
             offset, r = self.per_layer("offset", l), self.per_layer("threshold", l)
-            z.append([sum(a * b for a, b in zip(row, h[l], strict=True)) - offset for row in w])
+            products = [[a * b for a, b in zip(row, h[l], strict=True)] for row in w]
+            self.resting += sum(row.count(0) for row in products)
+            z.append([sum(row) - offset for row in products])
             h.append([1 if s > r else -1 if s < -r else 0 for s in z[l]])
         y = z[-1]
         rival = -1
@@ -117,6 +120,7 @@ def test_golden_equals_plain_integers_at_every_sample(seed: int) -> None:
         assert [w.tolist() for w in trainer.weights] == scalar.weights, f"before sample {k}"
         assert [c.tolist() for c in trainer.counters] == scalar.counters, f"before sample {k}"
         assert (trainer.lfsr_state, trainer.groups_written) == (scalar.state, scalar.written)
+        assert trainer.resting == scalar.resting
         trainer.fit(x[k : k + 1], labels[k : k + 1])
         scalar.sample(x[k].tolist(), int(labels[k]))
     assert [w.tolist() for w in trainer.weights] == scalar.weights
